@@ -1,0 +1,1 @@
+"""Gates: Soda checks on a stage's candidate tables, and their verdicts."""

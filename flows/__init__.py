@@ -1,0 +1,1 @@
+"""The Prefect skin and the command line: schedules, retries and arguments, nothing else."""

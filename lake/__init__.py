@@ -1,0 +1,1 @@
+"""The lakehouse below Prefect: contracts, landing, Delta tables, the DuckDB engine, the ledger and releases."""

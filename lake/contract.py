@@ -1,0 +1,115 @@
+"""The contract of one source table, as the rest of Sluice reads it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+DuplicatePolicy = Literal["latest-wins", "first-wins"]
+DriftPolicy = Literal["evolve", "refuse", "quarantine"]
+Privacy = Literal["public", "internal", "restricted"]
+Category = Literal[
+    "MISSING_REQUIRED_FIELD",
+    "BUSINESS_RULE_VIOLATION",
+    "DATA_FORMAT_ERROR",
+    "DATA_QUALITY_ISSUE",
+    "DUPLICATE_RECORD",
+    "SCHEMA_MISMATCH",
+]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a raw table.
+
+    `name` is ours, `source_name` the provider's. `sql_type` is the DuckDB type, such as `decimal(18,2)`, `date`,
+    `timestamptz`, `json` or `struct(a varchar)`. `formats` are strptime patterns tried in order (empty: ISO 8601).
+    `time_zone` is the zone of timestamps that carry none. `default` is the SQL text of the value that stands in for a
+    missing one. `enum`, `minimum`, `maximum`, `pattern` (whole-value regular expression), `min_length` and
+    `max_length` restrict values. `line` is where the contract declares the column.
+    """
+
+    name: str
+    source_name: str
+    sql_type: str
+    required: bool = False
+    unique: bool = False
+    default: str | None = None
+    formats: tuple[str, ...] = ()
+    time_zone: str | None = None
+    enum: tuple[str, ...] = ()
+    minimum: str | None = None
+    maximum: str | None = None
+    pattern: str | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    privacy: Privacy = "internal"
+    description: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """One condition every row must meet: `expression` is DuckDB SQL over our column names, true or null when met."""
+
+    name: str
+    expression: str
+    category: Category = "BUSINESS_RULE_VIOLATION"
+    description: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class TableRule:
+    """One check of the raw gate as a SodaCL line, e.g. `missing_percent(region) < 1%`, with its thresholds."""
+
+    name: str
+    sodacl: str
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the source delivers: a kind such as `local`, a path or pattern, a format, and options of that kind."""
+
+    kind: str
+    path: str
+    format: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a source promised, one per source table; read from one ODCS v3.1+ file.
+
+    `source` names the raw table. `key` are the columns that identify a record (empty: every row is its own record, and a
+    row is a duplicate when all its columns repeat). `latest-wins`: a known key with other content lands as a new version
+    and staging takes the latest; `first-wins`: it is refused. `drift` says what happens to columns the contract does not
+    know, or lacks. `partition` are the columns the raw table is partitioned by. `watermark` and `lateness` (an interval
+    such as `2 days`) say how far back late rows are expected. `sla` holds ODCS SLA properties by name. `digest` is the
+    sha256 of the file's bytes.
+    """
+
+    source: str
+    version: str
+    path: Path
+    digest: str
+    description: str
+    owner: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    server: Server
+    rules: tuple[RowRule, ...] = ()
+    table_rules: tuple[TableRule, ...] = ()
+    duplicates: DuplicatePolicy = "latest-wins"
+    drift: DriftPolicy = "quarantine"
+    partition: tuple[str, ...] = ()
+    watermark: str | None = None
+    lateness: str | None = None
+    delivery: Literal["batch", "stream"] = "batch"
+    privacy: Privacy = "internal"
+    sla: Mapping[str, str] = field(default_factory=dict)
+
+    def column(self, name: str) -> Column:
+        """Gives the column of that name; raises KeyError when there is none."""
+        return next(column for column in self.columns if column.name == name)

@@ -1,0 +1,112 @@
+"""Settings: from the environment, then the project's `.env`, then `[tool.sluice]` of its `pyproject.toml`."""
+
+from pathlib import Path
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    PyprojectTomlConfigSettingsSource,
+    SettingsConfigDict,
+)
+
+from lake.engine import EngineLimits
+from lake.errors import SettingsError
+
+FIVE_MINUTES, TEN_MINUTES, TWENTY_MINUTES = 300.0, 600.0, 1200.0
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set; each field is `SLUICE_<NAME>` in the environment, the lake is `LAKE_URI`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SLUICE_", extra="ignore", frozen=True, pyproject_toml_table_header=("tool", "sluice")
+    )
+
+    project: Path = Field(description="The project folder: contracts, models, checks, pages.")
+    lake_uri: str = Field(
+        default="",
+        validation_alias=AliasChoices("lake_uri", "LAKE_URI"),
+        description="Where the lake is: a folder, or s3://bucket/prefix. Default: lake/data in the project.",
+    )
+    memory_limit: str = Field(default="1GB", description="What DuckDB may use before it spills, e.g. 1GB.")
+    threads: int | None = Field(default=None, ge=1, description="DuckDB threads; default one per core.")
+    spill_dir: Path | None = Field(
+        default=None, description="Where working files go; default the system's temporary folder."
+    )
+    timezone: str = Field(default="UTC", description="The zone dates and times are shown in.")
+    currency: str = Field(default="INR", description="The currency money is shown in (ISO 4217).")
+    retry_delays_seconds: tuple[float, ...] = Field(
+        default=(FIVE_MINUTES, TEN_MINUTES, TWENTY_MINUTES),
+        description="How long to wait before each retry of a step whose source or commit failed.",
+    )
+    keep_releases: int = Field(default=30, ge=1, description="How many releases vacuum keeps readable.")
+    longest_run_hours: int = Field(default=24, ge=1, description="Files younger than this are never vacuumed.")
+    output_dir: Path | None = Field(
+        default=None, description="Where pages and the outbox go; default lake/data in the project."
+    )
+    smtp_host: str | None = Field(
+        default=None, description="The mail server; without one, mails go to the outbox as .eml."
+    )
+    smtp_port: int = Field(default=587, description="The mail server's port.")
+    smtp_user: str | None = Field(default=None, description="The mail account.")
+    smtp_password: SecretStr | None = Field(default=None, description="The mail account's password.")
+    smtp_starttls: bool = Field(default=True, description="Whether the mail connection must be encrypted by STARTTLS.")
+    mail_from: str = Field(default="sluice@localhost", description="The sender of reports and alerts.")
+    mail_to: tuple[str, ...] = Field(
+        default=("data-team@localhost",), description="Who gets pages and alerts that name nobody."
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"{name!r} is no time zone, e.g. Asia/Kolkata") from error
+        return name
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Puts the project's `pyproject.toml` behind the environment and `.env`."""
+        project = Path(init_settings()["project"])
+        table = PyprojectTomlConfigSettingsSource(settings_cls, project / "pyproject.toml")
+        return init_settings, env_settings, dotenv_settings, table
+
+    @classmethod
+    def read(cls, project: Path, **overrides: Any) -> Self:
+        """Reads the settings of one project; raises SettingsError naming the setting that is wrong."""
+        folder = project.resolve()
+        try:
+            return cls(project=folder, _env_file=folder / ".env", **overrides)  # type: ignore[call-arg]  # pydantic-settings' own
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            message = f"Setting SLUICE_{name.upper()} is not usable: {first['msg']}."
+            raise SettingsError(
+                "setting-invalid", message, cure="Mend it in the environment, .env or [tool.sluice]."
+            ) from error
+
+    @property
+    def uri(self) -> str:
+        """Where the lake is, always set."""
+        return self.lake_uri or str(self.project / "lake" / "data")
+
+    @property
+    def output(self) -> Path:
+        """The local folder for pages, the outbox and lake.duckdb."""
+        return self.output_dir or self.project / "lake" / "data"
+
+    @property
+    def limits(self) -> EngineLimits:
+        """What a DuckDB session may use."""
+        return EngineLimits(self.memory_limit, self.threads, self.spill_dir)

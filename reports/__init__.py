@@ -1,0 +1,1 @@
+"""Pages and messages: charts, theme, rendering and the channels they leave by."""

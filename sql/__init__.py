@@ -1,0 +1,1 @@
+"""Models: finds, orders, builds and traces the `.sql` files of a project."""
