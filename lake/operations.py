@@ -58,9 +58,10 @@ def _mask_patch(fields: Sequence[str]) -> str:
 
 def _audit_log(events: str) -> str:
     kinds = ", ".join(literal(kind) for kind in RECORD_KINDS)
-    return (
-        f"select run_id, "at", actor, event, subject, record_count, details from ({events}) where event not in ({kinds})"
-    )
+    return f"""
+        select run_id, "at", actor, event, subject, record_count, details
+        from ({events}) where event not in ({kinds})
+    """
 
 
 def _validation_results(events: str) -> str:
