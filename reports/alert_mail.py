@@ -38,14 +38,14 @@ def alert_message(alerts: Sequence[Alert], telling: Telling, recipients: tuple[s
     environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True)
     words = environment.get_template("alert.txt.j2").render(values)
     page = environment.overlay(autoescape=True).get_template("alert.html.j2").render(values)
-    told = [(alert.rule.name, alert.breach_key, alert.state, alert.measured) for alert in alerts]
+    told = [(alert.rule.name, alert.breach_key, alert.state, alert.last_told_at) for alert in alerts]
     return Message(
         subject=_subject(alerts),
         recipients=recipients,
         html=page,
         text=words,
         written_at=telling.at,
-        delivery_key=delivery_key("alert", recipients, told, f"{telling.at:%Y-%m-%d}"),
+        delivery_key=delivery_key("alert", recipients, told),
     )
 
 

@@ -11,7 +11,8 @@ from typing import Any, Literal, Protocol
 import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lake.errors import ModelError
 
@@ -55,7 +56,7 @@ class AlertHeader(BaseModel):
 
 @dataclass(frozen=True)
 class AlertRule:
-    """One rule: its name is the file's; `sql` gives subject, breach_key, measured, threshold and message of breaches."""
+    """One rule: its name is the file's; `sql` gives the breaches, in columns `ALERT_COLUMNS`."""
 
     name: str
     path: Path
@@ -68,7 +69,8 @@ class Alert:
     """One breach: `breach_key` says which thing broke the rule, and is the same as long as the breach lasts.
 
     `measured` and `threshold` are in the unit the rule's words name; None where a rule has no number. `state` says why
-    it is told: `open` for the first time, `worse` than when it was last told, `over`.
+    it is told: `open` for the first time, `worse` than when it was last told, `over`. `last_told_at` is the instant, in
+    UTC, at which people last heard of this breach, whatever they heard.
     """
 
     rule: AlertRule
@@ -78,6 +80,14 @@ class Alert:
     threshold: float | None
     message: str
     state: State = "open"
+    last_told_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class _Told:
+    state: State
+    measured: float | None
+    at: datetime
 
 
 def find_alerts(alerts_dir: Path) -> dict[str, AlertRule]:
@@ -117,11 +127,13 @@ def new_alerts(rules: Mapping[str, AlertRule], alerts: Sequence[Alert], history:
     """
     told = _last_told(history)
     found = {(alert.rule.name, alert.breach_key) for alert in alerts}
-    news = [replace(alert, state=state) for alert in alerts if (state := _state(alert, told)) is not None]
-    for (rule, key), measured in told.items():
-        if rule in rules and (rule, key) not in found:
-            news.append(_over(rules[rule], key, measured))
-    return sorted(news, key=_gravest_first)
+    news = [news for alert in alerts if (news := _news(alert, told.get((alert.rule.name, alert.breach_key))))]
+    over = [
+        _over(rules[rule], key, last)
+        for (rule, key), last in told.items()
+        if rule in rules and (rule, key) not in found and last.state != "over"
+    ]
+    return sorted([*news, *over], key=_gravest_first)
 
 
 def history_rows(alerts: Sequence[Alert], at: datetime) -> pa.Table:
@@ -144,7 +156,7 @@ def _read_rule(path: Path) -> AlertRule:
             path=path,
             line=1,
         )
-    return AlertRule(path.stem, path, _read_header(path, found[1]), found[2].strip().removesuffix(";"))
+    return AlertRule(path.stem, path, _read_header(path, found[1]), found[2].rstrip().removesuffix(";").strip())
 
 
 def _read_header(path: Path, text: str) -> AlertHeader:
@@ -154,17 +166,20 @@ def _read_header(path: Path, text: str) -> AlertHeader:
         first = error.errors()[0]
         reason = f"'{'.'.join(map(str, first['loc'])) or 'header'}': {first['msg']}"
         raise _header_invalid(path, reason) from error
+    except MarkedYAMLError as error:
+        line = 1 if error.problem_mark is None else error.problem_mark.line + 1
+        raise _header_invalid(path, f"no YAML, {error.problem}", line) from error
     except YAMLError as error:
-        raise _header_invalid(path, f"no YAML, {getattr(error, 'problem', None) or type(error).__name__}") from error
+        raise _header_invalid(path, "no YAML") from error
 
 
-def _header_invalid(path: Path, reason: str) -> ModelError:
+def _header_invalid(path: Path, reason: str, line: int = 1) -> ModelError:
     return ModelError(
         "alert-header-invalid",
         f"The header of alert rule '{path.stem}' is not usable: {reason}.",
         cure="It holds title, severity (info, warning or critical), description, and if wanted to and worse_by.",
         path=path,
-        line=1,
+        line=line,
     )
 
 
@@ -181,27 +196,32 @@ def _alert(rule: AlertRule, row: Mapping[str, Any]) -> Alert:
     return Alert(rule, str(row["subject"]), str(row["breach_key"]), measured, threshold, str(row["message"]))
 
 
-def _last_told(history: pa.Table) -> dict[tuple[str, str], float | None]:
-    """What every breach still open measured when people were last told of it."""
+def _last_told(history: pa.Table) -> dict[tuple[str, str], _Told]:
+    """What people last heard of every breach there ever was."""
     frame = pl.DataFrame(pl.from_arrow(history)).sort("at", maintain_order=True)
-    last = frame.group_by("rule", "breach_key", maintain_order=True).last().filter(pl.col("state") != "over")
-    return {(rule, key): measured for rule, key, measured in last.select("rule", "breach_key", "measured").iter_rows()}
+    last = frame.group_by("rule", "breach_key", maintain_order=True).last()
+    rows = last.select("rule", "breach_key", "state", "measured", "at").iter_rows()
+    return {(rule, key): _Told(state, measured, at) for rule, key, state, measured, at in rows}
 
 
-def _state(alert: Alert, told: Mapping[tuple[str, str], float | None]) -> State | None:
-    key = (alert.rule.name, alert.breach_key)
-    if key not in told:
-        return "open"
-    before = told[key]
+def _news(alert: Alert, last: _Told | None) -> Alert | None:
+    if last is None:
+        return alert
+    if last.state == "over":
+        return replace(alert, last_told_at=last.at)
+    return replace(alert, state="worse", last_told_at=last.at) if _is_worse(alert, last.measured) else None
+
+
+def _is_worse(alert: Alert, before: float | None) -> bool:
     if before is None or alert.measured is None or alert.threshold is None:
-        return None
+        return False
     then, now = abs(before - alert.threshold), abs(alert.measured - alert.threshold)
-    return "worse" if now > then * (1 + alert.rule.header.worse_by) else None
+    return now > then * (1 + alert.rule.header.worse_by)
 
 
-def _over(rule: AlertRule, key: str, measured: float | None) -> Alert:
-    last = "" if measured is None else f" It was last told at {measured:,.10g}."
-    return Alert(rule, key, key, None, None, f"No longer breached.{last}", "over")
+def _over(rule: AlertRule, key: str, last: _Told) -> Alert:
+    measured = "" if last.measured is None else f" It was last told at {last.measured:,.10g}."
+    return Alert(rule, key, key, None, None, f"No longer breached.{measured}", "over", last.at)
 
 
 def _gravest_first(alert: Alert) -> tuple[bool, int, str, str]:

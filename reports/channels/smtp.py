@@ -153,7 +153,7 @@ def _refused(server: SmtpServer, refused: dict[str, tuple[int, bytes]]) -> Deliv
 
 def _reason(error: Exception) -> str:
     """What happened to a connection, in words that hold nothing of what was said over it."""
-    if isinstance(error, TimeoutError):
+    if TimeoutError in (type(error), type(error.__context__)):  # smtplib calls a silent server a closed connection
         return "it did not answer in time"
     if isinstance(error, smtplib.SMTPServerDisconnected):
         return "it closed the connection"
