@@ -15,16 +15,45 @@ ERRORS = {
 }
 
 
+def trees() -> list[tuple[str, ast.Module]]:
+    paths = sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py"))
+    return [(str(path.relative_to(ROOT)), ast.parse(path.read_text("utf-8"))) for path in paths]
+
+
+def called(node: ast.AST) -> str:
+    made = node.func if isinstance(node, ast.Call) else None
+    return str(getattr(made, "id", getattr(made, "attr", "")))
+
+
+def code_of(node: ast.Call) -> ast.expr | None:
+    named = [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+    return next(iter([*named, *node.args]), None)
+
+
+def is_handed_on(code: ast.expr | None) -> bool:
+    """Whether a code comes from elsewhere: a maker's own `code`, or the `.code` of an error told again."""
+    return (isinstance(code, ast.Name) and code.id == "code") or (
+        isinstance(code, ast.Attribute) and code.attr == "code"
+    )
+
+
+def makers() -> set[str]:
+    """The error classes, and every function that takes a `code` and makes an error with it."""
+    functions = (node for _, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return ERRORS | {
+        function.name
+        for function in functions
+        if any(argument.arg == "code" for argument in function.args.args)
+        and any(called(node) in ERRORS for node in ast.walk(function))
+    }
+
+
 def error_calls() -> list[tuple[str, ast.expr | None]]:
-    """Every making of an error of ours: where it stands, and the code it is given."""
-    calls = []
-    for path in sorted(path for part in PARTS for path in (ROOT / part).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            made = node.func if isinstance(node, ast.Call) else None
-            if getattr(made, "id", getattr(made, "attr", "")) in ERRORS and isinstance(node, ast.Call):
-                code = node.args[0] if node.args else None
-                calls.append((f"{path.relative_to(ROOT)}:{node.lineno}", code))
-    return calls
+    """Every making of an error of ours that names its code: where it stands, and the code."""
+    known = makers()
+    calls = [(path, node) for path, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    made = [(f"{path}:{node.lineno}", code_of(node)) for path, node in calls if called(node) in known]
+    return [(place, code) for place, code in made if not is_handed_on(code)]
 
 
 def explained_codes() -> list[str]:
