@@ -19,7 +19,7 @@ from lake.tables import Store, TableVersion, commit_files, read_version, stage_f
 
 RELEASES = "_releases"
 FEW_FILES = 32  # beyond this many small files the next publication rewrites the table in one
-PUBLISH_ATTEMPTS = 20
+PUBLISH_ATTEMPTS = 200  # each one that fails means that somebody else succeeded
 
 SCHEMA = pa.schema(
     [
