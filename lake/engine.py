@@ -46,6 +46,8 @@ class Session:
         for schema in ("raw", "staging", "intermediate", "marts", "ops", "reference"):
             self._connection.execute(f"create schema {schema}")
 
+    failure = duckdb.Error  # what a statement raises; callers translate it into the error of its author
+
     @property
     def scratch(self) -> Path:
         """A folder for working files, removed with the session."""

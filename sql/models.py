@@ -128,6 +128,17 @@ def line_of(model: Model, table: str) -> int:
     return model.first_line - 1 + min(lines, default=1)
 
 
+def unknown_table(model: Model, table: str, known: Collection[str]) -> ModelError:
+    """Gives the error for a table that a model reads and nobody makes."""
+    return ModelError(
+        "model-table-unknown",
+        f"{model.name} reads {table}, which is neither a model nor a table.",
+        cure=nearest(table, known),
+        path=model.path,
+        line=line_of(model, table),
+    )
+
+
 def _visit(
     name: str,
     models: Mapping[str, Model],
@@ -151,14 +162,7 @@ def _visit(
         if read in models:
             _visit(read, models, tables, (*path, name), order)
         elif read.partition(".")[0] not in PHYSICAL or (tables is not None and read not in tables):
-            known = {*models, *(tables or ())}
-            raise ModelError(
-                "model-table-unknown",
-                f"{name} reads {read}, which is neither a model nor a table.",
-                cure=nearest(read, known),
-                path=model.path,
-                line=line_of(model, read),
-            )
+            raise unknown_table(model, read, {*models, *(tables or ())})
     order[name] = model
 
 
