@@ -36,7 +36,8 @@ def column_lineage(model: Model, schemas: Schemas) -> list[ColumnEdge]:
     if scope is None:
         return _every_edge(model, schemas)
     outputs = output_names(scope)
-    if "*" in outputs:
+    known = [name.lower() for name, _ in schemas.get(model.name, ())]
+    if (known and known != outputs) or "*" in outputs or scope.expression.find(exp.Columns, exp.Pivot) is not None:
         return _every_edge(model, schemas)
     memory: dict[tuple[int, int], frozenset[Origin]] = {}
     return sorted(

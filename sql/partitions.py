@@ -22,7 +22,7 @@ SELECT_PARTS = {
 }  # fmt: skip
 UNION_PARTS = {"this", "expression", "distinct", "with_", "order"}
 TABLE_PARTS = {"this", "db", "alias"}
-OPAQUE = (exp.AggFunc, exp.Window, exp.Query, exp.UDTF, exp.Star, exp.Lambda, exp.Placeholder)
+OPAQUE = (exp.AggFunc, exp.Window, exp.Query, exp.UDTF, exp.Star, exp.Columns, exp.Lambda, exp.Placeholder)
 SCALARS = {"timezone", "time_bucket", "epoch_ms", "make_timestamptz", "isodow", "isoyear", "yearweek"}
 
 
@@ -67,7 +67,8 @@ def _carried(scope: Scope, table: str) -> Carried | None:
     in_subqueries = any(_carried(inner, table) is not None for inner in scope.subquery_scopes)
     if not dependent and not in_subqueries:
         return None if not _has_lateral(select) or not _reads(select, table) else {}
-    if in_subqueries or _has_lateral(select) or _unknown_parts(select, SELECT_PARTS):
+    reshaped = any(_unknown_parts(node, TABLE_PARTS) for node, _ in scope.selected_sources.values())
+    if in_subqueries or reshaped or _has_lateral(select) or _unknown_parts(select, SELECT_PARTS):
         return {}
     joined = _joined(select, dependent)
     return {} if joined is None else _projected(select, scope, *joined)
@@ -78,7 +79,7 @@ def _carried_by_source(source: exp.Table | Scope, table: str) -> Carried | None:
         return _carried(source, table)
     if f"{source.db}.{source.name}" != table:
         return None
-    return {} if _unknown_parts(source, TABLE_PARTS) else _EveryColumn()
+    return _EveryColumn()
 
 
 class _EveryColumn(dict[str, exp.Expr]):

@@ -31,12 +31,23 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 def test_models_header_says_what_the_model_is(tmp_path: Path) -> None:
     """Every key of the header arrives, and marts are tables unless they say otherwise."""
-    header = (
-        "/*\ndescription: >\n    Sales by\n    month.\ngrain: one row per month\nowner: data team\npartition: Sold_Month\n"
-        "affected: select 1\nmetrics:\n  - name: revenue\n    description: Money in.\n    formula: sum(revenue)\n"
-        "    unit: INR\n*/\nselect 1 as sold_month\n"
-    )
-    model = read_model(write(tmp_path, "marts.sales", header), "marts")
+    keys = """/*
+description: >
+    Sales by
+    month.
+grain: one row per month
+owner: data team
+partition: Sold_Month
+affected: select 1
+metrics:
+  - name: revenue
+    description: Money in.
+    formula: sum(revenue)
+    unit: INR
+*/
+select 1 as sold_month
+"""
+    model = read_model(write(tmp_path, "marts.sales", keys), "marts")
     assert model.name == "marts.sales"
     assert (model.header.description, model.header.materialise) == ("Sales by month.", "table")
     assert (model.header.partition, model.header.affected) == ("sold_month", "select 1")
@@ -70,7 +81,7 @@ def test_models_below_marts_are_views(tmp_path: Path, layer: str) -> None:
         (HEADER.replace("*/", "metrics:\n  - nam: x\n*/") + "select 1", ":6:", "'nam'.*Did you mean 'name'"),
         (HEADER + "create table x as select 1", ":6:", "one select.*model-not-select"),
         (HEADER + "select 1;\n\nselect 2", ":8:", "one select"),
-        (HEADER + "", ":5:", "one select"),
+        (HEADER + "", ":6:", "one select"),
         (HEADER + "select a\nfrom raw.x where (", ":7:", "cannot be read.*model-sql-broken"),
         (HEADER + "select 'a", ":6:", "a quote or a comment is not closed"),
         (HEADER + "select *\nfrom raw.a\njoin sales using (b)", ":8:", "'sales' does not say its schema.*schema.table"),
@@ -142,7 +153,7 @@ def test_models_unknown_table_is_told_with_the_nearest(tmp_path: Path) -> None:
 def test_models_wanted_by_an_unknown_name_is_told(tmp_path: Path) -> None:
     """A mart nobody wrote, and a name that fits two, are told with what is there."""
     models = find_models(project(tmp_path, staging__a="select 1", marts__a="select 1", marts__daily="select 1"))
-    with pytest.raises(ModelError, match="no model 'dayly'.*Did you mean 'daily'"):
+    with pytest.raises(ModelError, match=r"no model 'dayly'.*Did you mean 'daily'"):
         name_model(models, "dayly")
     with pytest.raises(ModelError, match=r"'a' names several models.*staging\.a, marts\.a"):
         name_model(models, "a")
@@ -151,7 +162,7 @@ def test_models_wanted_by_an_unknown_name_is_told(tmp_path: Path) -> None:
 def test_models_folder_that_is_no_layer_is_told(tmp_path: Path) -> None:
     """A model in a mistyped folder is not passed over in silence."""
     project(tmp_path, mart__daily="select 1")
-    with pytest.raises(ModelError, match="'mart' is no layer.*Did you mean 'marts'"):
+    with pytest.raises(ModelError, match=r"'mart' is no layer.*Did you mean 'marts'"):
         find_models(tmp_path)
 
 
