@@ -66,9 +66,8 @@ def _carried(scope: Scope, table: str) -> Carried | None:
     dependent = {alias: carried for alias, carried in sources.items() if carried is not None}
     in_subqueries = any(_carried(inner, table) is not None for inner in scope.subquery_scopes)
     if not dependent and not in_subqueries:
-        return None if not _has_lateral(select) or not _reads(select, table) else {}
-    reshaped = any(_unknown_parts(node, TABLE_PARTS) for node, _ in scope.selected_sources.values())
-    if in_subqueries or reshaped or _has_lateral(select) or _unknown_parts(select, SELECT_PARTS):
+        return {} if _reads(select, table) else None
+    if in_subqueries or _reshaped(select) or _unknown_parts(select, SELECT_PARTS):
         return {}
     joined = _joined(select, dependent)
     return {} if joined is None else _projected(select, scope, *joined)
@@ -213,9 +212,12 @@ def _unknown_parts(node: exp.Expr, known: set[str]) -> bool:
     return any(value for part, value in node.args.items() if part not in known)
 
 
-def _has_lateral(select: exp.Select) -> bool:
-    joins = [join.this for join in select.args.get("joins") or ()]
-    return bool(select.args.get("laterals")) or any(isinstance(node, exp.Lateral) for node in joins)
+def _reshaped(select: exp.Select) -> bool:
+    """Whether a source is more than a table or a subquery: pivoted, sampled, lateral, joined in parentheses."""
+    sources = [select.args["from_"].this, *(join.this for join in select.args.get("joins") or ())]
+    plain = [node for node in sources if isinstance(node, exp.Table | exp.Subquery)]
+    others = [node for node in sources if not isinstance(node, exp.Table | exp.Subquery | exp.Unnest | exp.Values)]
+    return bool(others) or any(_unknown_parts(node, TABLE_PARTS) for node in plain)
 
 
 def _reads(node: exp.Expr, table: str) -> bool:
