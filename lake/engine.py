@@ -126,7 +126,7 @@ class Session:
 
 def write_database(path: Path, statements: Sequence[str]) -> None:
     """Writes a DuckDB file by running statements in a new database."""
-    with duckdb.connect(str(path), config={"TimeZone": "UTC"}) as connection:
+    with duckdb.connect(str(path)) as connection:
         for statement in statements:
             connection.execute(statement)
 

@@ -58,9 +58,10 @@ def _mask_patch(fields: Sequence[str]) -> str:
 
 def _audit_log(events: str) -> str:
     kinds = ", ".join(literal(kind) for kind in RECORD_KINDS)
-    return (
-        f"select run_id, at, actor, event, subject, record_count, details from ({events}) where event not in ({kinds})"
-    )
+    return f"""
+        select run_id, "at", actor, event, subject, record_count, details
+        from ({events}) where event not in ({kinds})
+    """
 
 
 def _validation_results(events: str) -> str:
@@ -75,7 +76,7 @@ def _validation_results(events: str) -> str:
             cast(details ->> 'measured' as double) as measured,
             details ->> 'threshold' as threshold,
             record_count as failed_count,
-            at as checked_at,
+            "at" as checked_at,
             details ->> 'details' as details,
             details ->> 'sample' as sample,
         from ({events}) where event = 'check-evaluated'
@@ -85,7 +86,7 @@ def _validation_results(events: str) -> str:
 def _data_metrics(events: str) -> str:
     return f"""
         select
-            run_id, at, subject as table_name, details ->> 'metric' as metric,
+            run_id, "at", subject as table_name, details ->> 'metric' as metric,
             cast(details ->> 'value' as decimal(18, 6)) as value,
         from ({events}) where event = 'metric-measured'
     """
@@ -99,7 +100,7 @@ def _pipeline_metrics(events: str) -> str:
             details ->> 'pipeline' as pipeline,
             details ->> 'outcome' as outcome,
             cast(details ->> 'started_at' as timestamptz) as started_at,
-            at as ended_at,
+            "at" as ended_at,
             cast(details ->> 'seconds' as double) as seconds,
             record_count,
         from ({events}) where event in ('step-finished', 'run-finished')
@@ -110,13 +111,13 @@ def _lineage(events: str) -> str:
     return f"""
         with
         traced as (
-            select run_id, at, subject, from_json(details -> 'edges', '[["VARCHAR"]]') as edges
+            select run_id, "at", subject, from_json(details -> 'edges', '[["VARCHAR"]]') as edges
             from ({events}) where event = 'lineage-traced'
-            qualify row_number() over (partition by subject order by at desc) = 1
+            qualify row_number() over (partition by subject order by "at" desc) = 1
         ),
-        flat as (select run_id, at, unnest(edges) as edge from traced)
+        flat as (select run_id, "at", unnest(edges) as edge from traced)
         select
-            run_id, at as traced_at, edge[1] as from_table, edge[2] as from_column, edge[3] as to_table,
+            run_id, "at" as traced_at, edge[1] as from_table, edge[2] as from_column, edge[3] as to_table,
             edge[4] as to_column,
         from flat
     """
@@ -125,7 +126,7 @@ def _lineage(events: str) -> str:
 def _alert_history(events: str) -> str:
     return f"""
         select
-            run_id, at, subject as rule, details ->> 'breach_key' as breach_key, details ->> 'state' as state,
+            run_id, "at", subject as rule, details ->> 'breach_key' as breach_key, details ->> 'state' as state,
             details ->> 'severity' as severity, details ->> 'message' as message,
             cast(details ->> 'measured' as double) as measured, cast(details ->> 'threshold' as double) as threshold,
             details ->> 'channel' as channel,
@@ -136,7 +137,7 @@ def _alert_history(events: str) -> str:
 def _schema_history(events: str) -> str:
     return f"""
         select
-            run_id, at as changed_at, subject as table_name, details ->> 'contract_version' as contract_version,
+            run_id, "at" as changed_at, subject as table_name, details ->> 'contract_version' as contract_version,
             details ->> 'columns' as columns, details ->> 'change' as change,
         from ({events}) where event = 'schema-changed'
     """
