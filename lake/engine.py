@@ -11,6 +11,7 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
+EngineError = duckdb.Error  # what any statement may raise; callers say whose statement it was
 BATCH_ROWS = 122_880  # one DuckDB row group: larger batches cost memory and no time is won
 
 
