@@ -91,7 +91,7 @@ def shade(
         (formatter.show(name, down.format), tuple(cell(cells.get((name, heading))) for heading in headings))
         for name in dict.fromkeys(result.values(row))
     )
-    return tuple(formatter.show(heading, across.format) for heading in headings), lines
+    return tuple(formatter.brief(heading, across.format) for heading in headings), lines
 
 
 def compare_runs(

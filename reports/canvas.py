@@ -94,6 +94,7 @@ class Canvas:
         follows: Names = (),
         format: str = "",  # noqa: A002
         labels: Mapping[str, str] | None = None,
+        in_mail: bool = True,
         note: str = "",
     ) -> str:
         """Draws a result; with `select`, a click on a category narrows the figures that follow this one."""
@@ -103,7 +104,7 @@ class Canvas:
         if result.withheld:
             empty, column = Result("", ""), Column("", "", "text")
             chart = Chart(
-                chart_id, title, note, result.withheld, empty, kind, column, (), None, "", select, None, names, "", (), ()
+                chart_id, title, note, result.withheld, empty, kind, column, (), None, "", select, None, names, "", (), (), in_mail
             )
             self._charts[chart_id] = chart
             return self._withhold("chart", chart)
@@ -126,8 +127,9 @@ class Canvas:
             chosen=first_choice(select, rows, result.position(x)),
             follows=names,
             narrowed=chosen_words(leaders, self._formatter),
-            categories=tuple(self._formatter.show(each, across.format) for each in categories),
+            categories=tuple(self._formatter.brief(each, across.format) for each in categories),
             drawn=drawn,
+            in_mail=in_mail,
         )
         self._charts[chart_id] = chart
         return self._draw("chart", chart)

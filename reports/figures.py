@@ -59,7 +59,8 @@ class Chart(Figure):
 
     `kind` is bar, across (bars lying), stacked, line or area. `select` is None, or how a category is picked for
     the figures that follow: "all" or "last". `chosen` is the category picked at first, `narrowed` the words for what
-    the figures followed picked. `categories` and `drawn` are what the mail's picture shows.
+    the figures followed picked. `categories` and `drawn` are what the mail's picture
+    shows, if the chart is `in_mail`.
     """
 
     result: Result
@@ -74,6 +75,7 @@ class Chart(Figure):
     narrowed: str
     categories: tuple[str, ...]
     drawn: tuple[Series, ...]
+    in_mail: bool
 
 
 @dataclass(frozen=True)

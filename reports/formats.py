@@ -117,6 +117,14 @@ class Formatter:
         """Gives an instant to the minute, with its zone's name, for headings."""
         return ABSENT if moment is None else f"{in_zone(moment, self.zone):%-d %b %Y, %H:%M %Z}"
 
+    def brief(self, value: object, code: str) -> str:
+        """Gives a category as an axis or a narrow heading wants it: `20 Nov`, `21 Nov 02:00`."""
+        if isinstance(value, datetime):
+            return f"{in_zone(value, self.zone):%-d %b %H:%M}"
+        if isinstance(value, date) and code == "date":
+            return f"{value:%-d %b}"
+        return self.show(value, code)
+
     def short(self, value: float, code: str) -> str:
         """Gives a number as an axis wants it: ₹1.2Cr, 40K, 12%."""
         kind, _, detail = code.partition(":")

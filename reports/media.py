@@ -40,6 +40,10 @@ def _markdown(text: str) -> Markup:
     return Markup(MarkdownIt("commonmark", {"html": False}).render(text))  # noqa: S704  # html is off
 
 
+def _close(text: str) -> str:
+    return "\n".join(line for line in text.splitlines() if line.strip())
+
+
 def align(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     """Gives lines of cells in columns of equal width, numbers to the right."""
     short = [[cell if len(cell) <= WIDEST_TEXT else cell[: WIDEST_TEXT - 1] + "…" for cell in row] for row in rows]
@@ -63,6 +67,7 @@ def _environment(*, escaped: bool) -> Environment:
     )
     environment.tests["numeric"] = is_numeric
     environment.filters["aligned"] = align
+    environment.filters["close"] = _close
     environment.filters["markdown"] = _markdown
     environment.globals["outcomes"] = tuple(OUTCOMES)
     return environment

@@ -203,12 +203,13 @@ cross join (values ('raw.sales'), ('staging.stg_sales'), ('marts.sales_daily'), 
 """
 
 GATES = (
-    GateCount("raw", "raw.sales", 11, 1, 0),
-    GateCount("staging", "staging.stg_sales", 14, 0, 0),
-    GateCount("marts", "marts.sales_daily", 9, 0, 0),
-    GateCount("marts", "marts.sales_monthly", 7, 0, 0),
-    GateCount("marts", "marts.sales_regional", 6, 0, 0),
-    GateCount("marts", "marts.sales_product", 6, 0, 0),
+    GateCount("raw", "raw.sales", 4, 0, 0),
+    GateCount("staging", "staging.stg_sales", 2, 1, 0),
+    GateCount("marts", "marts.sales_daily", 1, 0, 0),
+    GateCount("marts", "marts.sales_monthly", 1, 0, 0),
+    GateCount("pipeline", "marts.sales_daily", 1, 0, 0),
+    GateCount("pipeline", "raw.sales", 1, 0, 0),
+    GateCount("pipeline", "ops.audit_log", 1, 0, 0),
 )
 
 
@@ -223,13 +224,21 @@ def open_sales_lake() -> Session:
 def make_context(**changes: object) -> PageContext:
     """Gives what a page is told, of release 41, with single facts changed."""
     facts: dict[str, object] = {
-        "run_id": "20261120T203000Z-1679c2",
+        "run_id": "20261120T203000Z-167909",
         "release_id": 41,
         "published_at": datetime(2026, 11, 20, 20, 30, 4, tzinfo=UTC),
         "data_as_of": datetime(2026, 11, 20, 17, 30, tzinfo=UTC),
         "gates": GATES,
         "timezone": "Asia/Kolkata",
-        "previous_figures": {"orders": Decimal(22000), "units": Decimal(128000)},
+        "previous_figures": {
+            "revenue": Decimal("92804377.18"),
+            "orders": Decimal(27168),
+            "units": Decimal(137920),
+            "revenue-per-unit": Decimal("672.8856"),
+            "records-refused": Decimal(2040),
+            "still-open": Decimal(1904),
+            "rules-broken": Decimal(5),
+        },
         "previous_label": "release 40",
     }
     return PageContext(**{**facts, **changes})  # type: ignore[arg-type]

@@ -24,6 +24,12 @@ function seriesColour(name, place) {
   return colour(OUTCOMES.includes(name) ? name : "series-" + ((place % SERIES_COUNT) + 1));
 }
 
+// Bars not picked fade towards the paper; opacity would let the grid shine through.
+function faded(fill) {
+  const [a, b] = [fill, colour("paper")].map((text) => text.match(/[\d.]+/g).slice(0, 3).map(Number));
+  return `rgb(${a.map((part, place) => Math.round(part * 0.35 + b[place] * 0.65)).join(", ")})`;
+}
+
 // Plotly reads markup in texts; data has none.
 function plainText(text) {
   return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
@@ -163,8 +169,9 @@ class ChartView {
       const shared = { name: plainText(name), customdata: texts, hovertemplate: hover };
       if (kind === "line") return { ...shared, type: "scatter", mode: "lines+markers", x: names, y: numbers, line: { color: fill, width: 2 }, marker: { size: 5 } };
       if (kind === "area") return { ...shared, type: "scatter", mode: "lines", stackgroup: "one", x: names, y: numbers, line: { color: fill, width: 1 } };
-      const opacity = this.categories.map((each) => (chosen === null || chosen === each ? 1 : 0.35));
-      const bars = { ...shared, type: "bar", marker: { color: fill, opacity, line: { width: 0 } } };
+      const pale = faded(fill);
+      const fills = this.categories.map((each) => (chosen === null || chosen === each ? fill : pale));
+      const bars = { ...shared, type: "bar", marker: { color: fills, line: { width: 0 } } };
       return kind === "across" ? { ...bars, orientation: "h", y: names, x: numbers } : { ...bars, x: names, y: numbers };
     });
   }
@@ -176,7 +183,7 @@ class ChartView {
     const muted = colour("muted");
     const [low, high] = this.range(traces, across ? "x" : "y", stacked);
     const values = { ...ticksFor(low, high, format), range: [low, high * 1.04 || 1], gridcolor: colour("line"), zerolinecolor: colour("line"), fixedrange: true };
-    const names = { type: "category", fixedrange: true, automargin: true, showgrid: false, tickangle: 0, ticklabeloverflow: "hide past div", ...(across ? { autorange: "reversed" } : { nticks: Math.max(3, Math.floor(this.plot.clientWidth / 85)) }) };
+    const names = { type: "category", fixedrange: true, automargin: true, showgrid: false, tickangle: 0, ...this.nameTicks(across) };
     return {
       autosize: true,
       height: across ? Math.max(180, 34 * this.categories.length + 50) : 260,
@@ -193,6 +200,20 @@ class ChartView {
       xaxis: across ? values : names,
       yaxis: across ? names : values,
     };
+  }
+
+  // As many names as there is room for, in their brief form; lying bars have room for all.
+  nameTicks(across) {
+    const { format } = this.spec.x;
+    const room = across ? Infinity : Math.max(2, Math.floor((this.plot.clientWidth - 64) / 76));
+    const step = Math.ceil(this.categories.length / room) || 1;
+    const shown = this.categories.filter((_, place) => place % step === 0);
+    const ticks = {
+      tickmode: "array",
+      tickvals: shown.map((value) => plainText(show(value, format))),
+      ticktext: shown.map((value) => plainText(showBrief(value, format)) + (across ? "  " : "")),
+    };
+    return across ? { ...ticks, autorange: "reversed" } : ticks;
   }
 
   range(traces, axis, stacked) {

@@ -36,6 +36,14 @@ function showDate(text) {
   return Number(text.slice(8, 10)) + " " + MONTHS[Number(text.slice(5, 7)) - 1] + " " + text.slice(0, 4);
 }
 
+// A category as an axis wants it: 20 Nov, 21 Nov 02:00.
+function showBrief(value, format) {
+  const day = () => showDate(value).replace(/ \d+$/, "");
+  if (value !== null && format === "date") return day();
+  if (value !== null && format === "instant") return day() + " " + value.slice(11, 16);
+  return show(value, format);
+}
+
 function showNumber(text, format) {
   const [kind, detail] = format.split(":");
   const locale = localeOf(format);
