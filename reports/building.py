@@ -56,6 +56,8 @@ def draw_series(
     """Gives a chart's categories in the order of the rows, and its series over them."""
     at = result.position(x.name)
     categories = tuple(dict.fromkeys(row[at] for row in rows))
+    if not categories:
+        return (), ()
     if series is None:
         named = {column.label: {row[at]: row[result.position(column.name)] for row in rows} for column in y}
     else:
