@@ -113,7 +113,12 @@ def test_page_with_broken_front_matter_names_its_file(tmp_path: Path, front: str
         ("{% set a = query('select 1; select 2') %}", 8, "page-query", "not one select"),
         ("{% set a = query('drop table marts.days') %}", 8, "page-query", "not one select"),
         (DAYS + "{{ kpi('Revenue', days, 'revenu') }}", 9, "page-column", "no column 'revenu'"),
-        (DAYS + "{{ kpi('A', days, 'order_count') }}{{ kpi('a', days, 'order_count') }}", 9, "page-figure-twice", "'a'"),
+        (
+            DAYS + "{{ kpi('A', days, 'order_count') }}{{ kpi('a', days, 'order_count') }}",
+            9,
+            "page-figure-twice",
+            "'a'",
+        ),
         (DAYS + "{{ chart('A', days, x='sold_on', y='revenue_inr', kind='pie') }}", 9, "page-choice", "'pie'"),
         (DAYS + "{{ chart('A', days, x='sold_on', y='revenue_inr', select='first') }}", 9, "page-choice", "'first'"),
         (DAYS + "{{ kpi('A', days, 'order_count', format='roman') }}", 9, "page-choice", "'roman'"),
@@ -286,7 +291,7 @@ def test_page_lets_nothing_in_but_what_its_policy_names(tmp_path: Path, session:
     assert (len(scripts), len(styles)) == (2, 1)
     for text in scripts + styles:
         assert f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" in policy
-    assert not re.search(r'https?:', html.replace(scripts[0], ''))
+    assert not re.search(r"https?:", html.replace(scripts[0], ""))
 
 
 def test_page_carries_its_library_once_and_small(tmp_path: Path, session: Session) -> None:
@@ -373,10 +378,13 @@ def test_page_trend_fits_its_box() -> None:
 
 def test_page_figures_that_follow_start_with_the_choice(tmp_path: Path, session: Session) -> None:
     """What follows a chart shows the rows of its first choice, in mail and text too."""
-    body = DAYS + """
+    body = (
+        DAYS
+        + """
     {{ chart('Months', days, x='sold_month', y='revenue_inr', select='last') }}
     {{ table('Days', days, follows='months', columns='sold_on', mail_rows=1) }}
     """
+    )
     page = render_body(tmp_path, session, body)
     assert "Days (Feb 2026)\nSold\n1 Feb 2026\n" in page.text
     assert "1 Jan 2026" not in page.mail_html
@@ -449,7 +457,7 @@ def test_page_of_empty_tables_is_a_page(tmp_path: Path, session: Session) -> Non
         (date(2026, 11, 1), "month", "Nov 2026"),
         (date(2026, 11, 1), "date", "1 Nov 2026"),
         (datetime(2026, 11, 20, 20, 30, 4, tzinfo=UTC), "instant", "21 Nov 2026, 02:00:04"),
-        (datetime(2026, 11, 20, 20, 30, 4), "instant", "21 Nov 2026, 02:00:04"),  # noqa: DTZ001  # zoneless is UTC
+        (datetime(2026, 11, 20, 20, 30, 4), "instant", "21 Nov 2026, 02:00:04"),  # zoneless is UTC
         (None, "count", "–"),
         (0, "count", "0"),
         (True, "text", "True"),

@@ -79,7 +79,12 @@ def read_money(text: str) -> Decimal:
 def test_browser_tabs_move_by_keyboard(page: Page) -> None:
     """Arrow keys, Home and End move between parts; one tab at a time takes the focus, and the address follows."""
     page.get_by_role("tab", name="Sales").focus()
-    for key, name in (("ArrowRight", "Data quality"), ("End", "Controls"), ("ArrowRight", "Sales"), ("ArrowLeft", "Controls")):
+    for key, name in (
+        ("ArrowRight", "Data quality"),
+        ("End", "Controls"),
+        ("ArrowRight", "Sales"),
+        ("ArrowLeft", "Controls"),
+    ):
         page.keyboard.press(key)
         expect(page.get_by_role("tab", name=name)).to_be_focused()
         expect(page.get_by_role("tabpanel")).to_have_count(1)
@@ -336,14 +341,16 @@ CONTRAST = """() => {
     return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
   };
   const light = (rgb) => {
-    const [r, g, b] = rgb.map((part) => part / 255).map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    const line = (part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    const [r, g, b] = rgb.map((part) => line(part / 255));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const found = new Map();
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || !element.checkVisibility() || element.closest("button:disabled, script, option, .plot")) continue;
+    if (!walker.currentNode.data.trim() || !element.checkVisibility()) continue;
+    if (element.closest("button:disabled, script, option, .plot")) continue;
     const grounds = [];
     for (let each = element; each; each = each.parentElement) grounds.unshift(getComputedStyle(each).backgroundColor);
     const colour = getComputedStyle(element).color;
@@ -355,12 +362,12 @@ CONTRAST = """() => {
 }"""
 
 
-@pytest.mark.parametrize("part", ["sales", "data-quality", "exceptions", "audit-trail", "controls"])
-def test_browser_phone_needs_no_sideways_scroll(browser: Browser, path: Path, part: str) -> None:
-    """On a phone the page is as wide as the screen; wide tables scroll by themselves."""
-    with open_page(browser, path, fragment=f"#part-{part}", **PHONE) as page:
-        page.wait_for_timeout(300)
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
+def test_browser_phone_needs_no_sideways_scroll(browser: Browser, path: Path) -> None:
+    """On a phone each part is as wide as the screen; wide tables scroll by themselves."""
+    with open_page(browser, path, **PHONE) as page:
+        for tab in page.get_by_role("tab").all():
+            tab.click()
+            assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_browser_prints_every_part(browser: Browser, path: Path) -> None:
@@ -383,8 +390,11 @@ def test_browser_names_every_control(page: Page) -> None:
     unnamed = page.evaluate("""() => [...document.querySelectorAll("button, select, input")].filter((each) =>
         !(each.getAttribute("aria-label") || each.textContent.trim() || each.closest("label"))).length""")
     assert unnamed == 0
-    assert page.evaluate("""() => { const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
-        return ids.length - new Set(ids).size; }""") == 0
+    assert (
+        page.evaluate("""() => { const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
+        return ids.length - new Set(ids).size; }""")
+        == 0
+    )
 
 
 def test_browser_without_script_reads_all_the_same(browser: Browser, path: Path) -> None:
@@ -406,7 +416,8 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Session, Pat
             create table marts.odd as
             select
                 id, note, revenue_inr::decimal(38, 2) as revenue_inr, share_ratio::double as share_ratio,
-                weight::decimal(12, 4) as weight, (id * 1000003)::bigint as id_count, took_seconds::double as took_seconds,
+                weight::decimal(12, 4) as weight, (id * 1000003)::bigint as id_count,
+                took_seconds::double as took_seconds,
                 date '2026-01-31' + id::integer as sold_on,
                 timestamptz '2026-01-31 18:29:59.5+00' + id * interval '1 day' as seen_at,
             from (values
@@ -432,7 +443,7 @@ def test_browser_writes_values_as_python_does(browser: Browser, odd: tuple[Sessi
         figure(page, "odd").get_by_role("searchbox").fill("₹")
         total = figure(page, "odd").locator("tfoot td").nth(2).inner_text()
     assert redrawn == written
-    assert "₹9,99,99,99,99,99,99,99,99,99,99,999.99" in written
+    assert "₹99,99,99,99,99,99,99,99,99,99,999.99" in written
     exact = session.value("select sum(revenue_inr) from marts.odd")
     assert total == Formatter("UTC", "INR").show(exact, "money:INR")
 
@@ -451,4 +462,4 @@ def test_browser_export_disarms_formulas_and_keeps_numbers(browser: Browser, odd
 def test_browser_chart_shows_markup_as_text(browser: Browser, odd: tuple[Session, Path]) -> None:
     """A category that looks like markup is written as it is."""
     with open_page(browser, odd[1]) as page:
-        assert "<b>bold</b>" in " ".join(figure(page, "by-note").locator(".xtick").all_inner_texts())
+        assert "<b>bold</b>" in " ".join(figure(page, "by-note").locator(".xtick").all_text_contents())

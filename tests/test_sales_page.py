@@ -37,7 +37,7 @@ def parcel(page: RenderedPage) -> dict[str, Any]:
 def test_sales_page_has_its_five_parts(page: RenderedPage) -> None:
     """Each part is a tab of the page and a heading of mail and text."""
     assert re.findall(r'role="tab" [^>]*>([^<]+)<', page.html) == PARTS
-    assert [part for part in re.findall(r"<h2[^>]*>([^<]+)<", page.mail_html)] == PARTS
+    assert re.findall(r"<h2[^>]*>([^<]+)<", page.mail_html) == PARTS
     assert all(part.upper() + "\n" in page.text for part in PARTS)
 
 
@@ -61,9 +61,10 @@ def test_sales_page_figures_equal_the_marts(session: Session, page: RenderedPage
 def test_sales_page_figures_equal_the_ledger(session: Session, page: RenderedPage) -> None:
     """Every figure of controls and exceptions is what the lake's own books say, and nothing is unaccounted for."""
     shown = {each.figure: each.value for each in page.figures}
-    counts = session.rows(
-        "select sum(read_count), sum(accepted_count), sum(quarantined_count), sum(duplicate_count) from ops.ingestion_log"
-    )[0]
+    counts = session.rows("""
+        select sum(read_count), sum(accepted_count), sum(quarantined_count), sum(duplicate_count)
+        from ops.ingestion_log
+    """)[0]
     names = ("records-read", "records-accepted", "records-quarantined", "duplicates")
     assert tuple(shown[name] for name in names) == counts
     assert shown["records-unaccounted-for"] == 0
