@@ -1,6 +1,7 @@
 """Everything received, as received: compressed, named by its digest, never changed.
 
-The working file is what is read: the received file itself, or a decompressed copy in UTF-8 in the session's scratch folder.
+The working file is what is read: the received file itself, or a decompressed copy in UTF-8 in the session's scratch
+folder.
 """
 
 import codecs

@@ -1,7 +1,7 @@
 """`lake.duckdb`: a file that opens in any DuckDB client and shows the released tables and the newest `ops` views.
 
-It holds views over the released versions' own Parquet files and no data. It is written beside the old one and renamed into its
-place, so that a reader finds the old state or the new one, whole. Restricted columns are masked in it.
+It holds views over the released versions' own Parquet files and no data. It is written beside the old one and renamed
+into its place, so that a reader finds the old state or the new one, whole. Restricted columns are masked in it.
 """
 
 import os

@@ -1,8 +1,8 @@
 """Landing one batch: archive, read, judge, split, stage; then, when the raw gate has passed, commit.
 
-Between two lines of this file a process may die. What is written before the raw commit is invisible (archive bytes nobody
-refers to, staged files, quarantine rows of an attempt that no commit names); the raw commit makes all of it count at once. Run
-again, a batch that is there is left alone and one that is not starts afresh.
+Between two lines of this file a process may die. What is written before the raw commit is invisible (archive bytes
+nobody refers to, staged files, quarantine rows of an attempt that no commit names); the raw commit makes all of it
+count at once. Run again, a batch that is there is left alone and one that is not starts afresh.
 """
 
 import secrets
@@ -64,7 +64,8 @@ class Batch:
 class PreparedBatch:
     """A batch read, judged and staged, not committed. Counts are records: read = accepted + quarantined + duplicate.
 
-    `base` is the raw version it was judged against (None: no table yet), `replaced` the raw files that its commit removes.
+    `base` is the raw version it was judged against (None: no table yet), `replaced` the raw files that its commit
+    removes.
     """
 
     batch: Batch
@@ -256,7 +257,8 @@ def batch_record(
 def accept_columns(contract: Contract, received: Sequence[str], origin: str) -> tuple[tuple[str, ...], str | None]:
     """Applies the contract's drift policy to the received columns.
 
-    Gives the columns to add, and the drift for which every row is quarantined, if any. Raises SourceError under `refuse`.
+    Gives the columns to add, and the drift for which every row is quarantined, if any. Raises SourceError under
+    `refuse`.
     """
     known = {column.source_name for column in contract.columns}
     extra = tuple(name for name in received if name not in known)

@@ -1,7 +1,7 @@
 """Quarantine: every record refused, with its line, all reasons and its raw content. Nothing is ever deleted from it.
 
-Rows are appended under the attempt that refused them, before the raw commit; they count once a committed batch names that
-attempt. So a crash in between leaves rows that no view shows, and a rerun cannot double any.
+Rows are appended under the attempt that refused them, before the raw commit; they count once a committed batch names
+that attempt. So a crash in between leaves rows that no view shows, and a rerun cannot double any.
 """
 
 from typing import TYPE_CHECKING
@@ -92,8 +92,8 @@ def quarantine_sql(store: Store) -> str:
 def quarantine_view_sql(store: Store) -> str:
     """Gives a select over the quarantine as an operator reads it: one row per record refused, replays derived.
 
-    Rows count when the batch's present state names their attempt. A record that failed again in a replay stays open as it
-    was; the replay's own rows are not counted twice.
+    Rows count when the batch's present state names their attempt. A record that failed again in a replay stays open
+    as it was; the replay's own rows are not counted twice.
     """
     return f"""
         with
@@ -152,8 +152,8 @@ def _refused_select() -> str:
 
 def _broken_select(broken: str) -> str:
     return f"""
-        select _line, category, rule, ['structure:' || rule] as reasons, null as column_name, message as details, raw_data
-        from {broken}
+        select _line, category, rule, ['structure:' || rule] as reasons, null as column_name, message as details,
+        raw_data from {broken}
     """
 
 

@@ -1,4 +1,5 @@
-"""Landing again, when asked for: a held batch admitted or refused, archived bytes under today's contract, mended records.
+"""Landing again, when asked for: a held batch admitted or refused, archived bytes under today's contract, mended
+records.
 
 All three go through the same judging as a first landing and end in the same kind of commit.
 """
@@ -88,8 +89,8 @@ def make_replay(
 ) -> Batch:
     """Gives the open quarantined records of a batch as a new batch of kind replay.
 
-    `mended` is a CSV with a column `line` or `record_id` and any columns of the source: its values take the place of the
-    received ones. Raises SourceError when nothing is open, or the file names lines that are not.
+    `mended` is a CSV with a column `line` or `record_id` and any columns of the source: its values take the place of
+    the received ones. Raises SourceError when nothing is open, or the file names lines that are not.
     """
     session.execute(
         f"""
@@ -113,7 +114,7 @@ def make_replay(
     path = session.scratch / "replay" / f"{record.batch_id[:12]}.jsonl"
     path.parent.mkdir(exist_ok=True)
     session.execute(
-        f"""
+        """
         create or replace table ops.replayed as
         select row_number() over (order by line, record_id) as place, record_id, payload from ops.replayed order by 1;
         """

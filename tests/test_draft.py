@@ -318,7 +318,9 @@ def landed(contract: Contract, path: Path, folder: Path) -> tuple[int, int, int,
     """Lands a file; gives rows read, accepted, quarantined and duplicate."""
     prepared = land(Store(str(folder / "lake"), {}), path, contract)
     assert prepared is not None
-    accepted, quarantined, duplicates = (prepared.counts[f"{kind}_count"] for kind in ("accepted", "quarantined", "duplicate"))
+    accepted, quarantined, duplicates = (
+        prepared.counts[f"{kind}_count"] for kind in ("accepted", "quarantined", "duplicate")
+    )
     return prepared.read_count, accepted, quarantined, duplicates
 
 

@@ -1,8 +1,9 @@
 """CSV and TSV: DuckDB's parallel reader, and a careful second way for files whose lines do not add up.
 
 The fast way trusts that every record is one line, and proves it: header + records read + records refused must equal the
-number of lines in the file. Where that fails (line breaks inside quotes, blank lines, a quote that is never closed, mixed line
-ends), the careful way finds the records by the parity of their quotes and reads them again, each with its own line.
+number of lines in the file. Where that fails (line breaks inside quotes, blank lines, a quote that is never closed,
+mixed line ends), the careful way finds the records by the parity of their quotes and reads them again, each with its
+own line.
 """
 
 import csv
