@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import zstandard
 
@@ -134,12 +134,11 @@ def check_unchanged(delivery: Delivery, receipt: Receipt) -> None:
 
 
 def _plain_stream(delivery: Delivery) -> BinaryIO:
-    openers = {
-        "none": lambda: delivery.path.open("rb"),
-        "gzip": lambda: gzip.open(delivery.path, "rb"),
-        "zstd": lambda: zstandard.open(delivery.path, "rb"),
-    }
-    return openers[delivery.compression]()  # type: ignore[no-any-return,no-untyped-call]
+    if delivery.compression == "gzip":
+        return gzip.GzipFile(delivery.path, "rb")  # type: ignore[return-value]
+    if delivery.compression == "zstd":
+        return cast(BinaryIO, zstandard.open(delivery.path, "rb"))
+    return delivery.path.open("rb")
 
 
 def _copy(stream: BinaryIO, out: BinaryIO, delivery: Delivery) -> None:

@@ -39,7 +39,7 @@ def restricted_of(contracts: Sequence[Contract]) -> Restricted:
 
 
 def release_views(store: Store, release: Release, restricted: Restricted) -> dict[str, str]:
-    """Gives the views of a release by table name, tables before the views that may read them, in an order that works."""
+    """Gives the views of a release by table name, each after those it reads."""
     tables = {name: table for name, table in release.tables.items() if table.kind == "table"}
     views = {name: _table_sql(store, table, restricted) for name, table in sorted(tables.items())}
     views |= {name: table.sql or "" for name, table in _in_order(release)}

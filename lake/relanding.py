@@ -9,21 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from lake.archive import fetch, receive
+from lake.batch import BATCH_ID_DIGITS, Batch, PreparedBatch, identify, raw_name
 from lake.contract import Contract
 from lake.engine import Session, literal, quote, scan_sql
 from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
-from lake.landing import (
-    BATCH_ID_DIGITS,
-    Batch,
-    PreparedBatch,
-    archive_batch,
-    archive_root,
-    identify,
-    judge,
-    raw_name,
-    set_aside,
-)
+from lake.landing import archive_batch, archive_root, judge, set_aside
 from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
@@ -139,7 +130,8 @@ def _apply_mended(session: Session, contract: Contract, mended: Path) -> None:
     if not mended.is_file():
         raise SourceError("mended-missing", f"There is no file {mended}.", cure="Give a CSV of mended records.")
     session.execute(
-        f"create or replace table ops.mended as from read_csv({literal(str(mended))}, all_varchar = true, header = true)"
+        "create or replace table ops.mended as "
+        f"from read_csv({literal(str(mended))}, all_varchar = true, header = true)"
     )
     names = [row[0] for row in session.rows("describe ops.mended")]
     by = next((name for name in ("record_id", "line") if name in names), None)
@@ -167,7 +159,9 @@ def _apply_mended(session: Session, contract: Contract, mended: Path) -> None:
     session.execute(
         f"""
         create or replace table ops.replayed as
-        select replayed.* replace (cast(json_merge_patch(cast(payload as json), json_object({fields})) as varchar) as payload)
+        select replayed.* replace (
+            cast(json_merge_patch(cast(payload as json), json_object({fields})) as varchar) as payload
+        )
         from ops.replayed as replayed
         join ops.mended as mended on mended.{by} = cast(replayed.{by} as varchar)
         """

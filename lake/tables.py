@@ -44,7 +44,7 @@ class Store:
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Parquet file of a table version: absolute path, rows, bytes, and its partition values as Delta writes them."""
+    """One Parquet file of a table version: absolute path, rows, bytes, partition values as Delta writes them."""
 
     path: str
     row_count: int
@@ -307,7 +307,7 @@ def _same_types(table: DeltaTable, staged: StagedFiles) -> bool:
 
 
 def _replace_schema(store: Store, staged: StagedFiles, version: int, metadata: Mapping[str, str]) -> int:
-    """Gives a table other columns or partitioning, then its rows: two commits, of which only the second is published."""
+    """Gives a table other columns or partitioning, then its rows: two commits, the second is the one to publish."""
     with _translated(staged.name):
         table = DeltaTable.create(
             store.table_uri(staged.name),

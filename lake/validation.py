@@ -83,7 +83,7 @@ def rule_columns(expression: str, contract: Contract) -> list[str]:
     from sqlglot import expressions
 
     parsed = sqlglot.parse_one(expression, dialect="duckdb")
-    named = {column.name.lower() for column in parsed.find_all(expressions.Column)}
+    named = {column.parts[0].name.lower() for column in parsed.find_all(expressions.Column)}
     return [column.name for column in contract.columns if column.name.lower() in named]
 
 

@@ -43,8 +43,9 @@ class DelimitedReading:
 
     def select(self) -> str:
         """Gives SQL for one text column per received column."""
-        rejects = f"store_rejects = true, rejects_table = '{self._rejects}', rejects_scan = '{self._rejects}_scan', rejects_limit = 0"
-        return f"select * from {self._read_csv(self.file.path, self.header_lines, f'ignore_errors = true, {rejects}')}"
+        rejects = f"store_rejects = true, rejects_table = '{self._rejects}', rejects_scan = '{self._rejects}_scan'"
+        options = f"ignore_errors = true, rejects_limit = 0, {rejects}"
+        return f"select * from {self._read_csv(self.file.path, self.header_lines, options)}"
 
     def locate(self, session: Session, loaded: str) -> Located | None:
         """Says where the rows stand, or None when header, rows and refused records are not all the lines."""
