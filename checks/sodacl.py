@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from checks.soda_duckdb import DEVIATIONS, SAMPLE_ROWS, GateScan
+from checks.soda_duckdb import DEVIATIONS, SAMPLE_ROWS, DuckDBDataSource, GateScan
 from checks.suites import Suite, sections
 from lake.errors import ContractError, ModelError, SluiceError
 
 SUITE_FILE = re.compile(r"^suite-(\d+)\.yml$")  # the name Soda knows a suite by
+ANY_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)  # for reading alone, where none is measured against
 NEEDS_HISTORY = "it compares with earlier runs, which only Soda Cloud remembers"
 REFUSED = {
     "ChangeOverTimeMetricCheckCfg": NEEDS_HISTORY,
@@ -27,7 +28,7 @@ KNOWN_METRICS = (
 )
 
 
-def read_scan(suites: Sequence[Suite], now: datetime) -> GateScan:
+def read_scan(suites: Sequence[Suite], now: datetime = ANY_INSTANT) -> GateScan:
     """Gives a scan of all the suites, not yet connected.
 
     Raises: ModelError (ContractError when the check stands in a contract) at the first check that is not understood, or
@@ -61,7 +62,7 @@ def _require_understood(scan: GateScan, suite: Suite) -> None:
     first = errors[0]
     line = first.location.line if first.location else _line_of_check(suite, first.message)
     reason = f": {first.exception}" if first.exception is not None else ""
-    message = f"Soda does not understand this: {first.message}{reason}.".replace("\n", " ")
+    message = " ".join(f"Soda does not understand this: {first.message}{reason}".split()).rstrip(".") + "."
     raise _refusal("check-not-understood", message, "See docs/checks.md for what a check may say.", suite, line)
 
 
@@ -113,9 +114,18 @@ def _missing_part(scan: GateScan, check: Any) -> str:
         return f"'{check.metric_name}' is no metric of ours, and no '{check.metric_name} query' says what it is"
     if check.metric_name not in WITHOUT_COLUMN and not check.metric_args:
         return "it names no column"
+    unknown = _unknown_format(check.missing_and_valid_cfg)
+    if unknown is not None:
+        return f"'{unknown}' is no format"
     if check.metric_name in NEED_VALIDITY and not _has_validity(scan, check):
         return "nothing says which values are valid"
     return ""
+
+
+def _unknown_format(validity: Any) -> str | None:
+    written = [getattr(validity, f"{what}_format", None) for what in ("valid", "invalid", "missing")]
+    unknown = [name for name in written if name is not None and name not in DuckDBDataSource.DEFAULT_FORMATS]
+    return str(unknown[0]) if unknown else None
 
 
 def _has_validity(scan: GateScan, check: Any) -> bool:

@@ -262,6 +262,49 @@ def test_gate_samples_five_rows_and_masks_restricted_values(session: Session) ->
     assert results["by query"].failed_count == 39
 
 
+def test_gate_keeps_no_sample_where_the_author_wants_none(session: Session) -> None:
+    """A check with a samples limit of zero counts its failing rows and shows none of them."""
+    session.execute(BAD_ROW["negative"])
+    checks = """
+- failed rows:
+    fail condition: units < 0
+    samples limit: 0
+- failed rows:
+    fail query: select * from marts.sales
+    samples limit: 0
+- invalid_count(units) = 0:
+    valid min: 0
+    samples limit: 0
+"""
+    assert [(result.failed_count, result.sample) for result in check(session, checks)] == [(1, ())] * 3
+
+
+INTERRUPTED = """
+import _thread, threading
+from datetime import UTC, datetime
+from pathlib import Path
+from checks.gate import run_gate, verify_suites
+from checks.suites import Suite
+from lake.engine import EngineLimits, Session
+query = "select sum(hash(a.range + b.range)) % 2 from range(1000000) a, range(1000000) b"
+suite = Suite("marts", "marts.t", f"checks:\\n  - n = 0:\\n      n query: {query}\\n", Path("t.yml"))
+verify_suites([suite])
+with Session(EngineLimits()) as session:
+    threading.Timer(0.5, _thread.interrupt_main).start()
+    try:
+        run_gate(session, "marts", [suite], {}, now=datetime.now(UTC))
+    except KeyboardInterrupt:
+        print("stopped", session.value("select 1"))
+"""
+
+
+def test_gate_interrupt_is_not_taken_for_a_failed_check() -> None:
+    """Somebody who stops the run while a gate computes stops the run, at once."""
+    command = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == ("stopped 1\n", "", 0)
+
+
 def test_gate_error_text_quotes_no_restricted_value(session: Session) -> None:
     """The message of a check that broke on a value does not show it when the table has restricted columns."""
     session.execute(f"insert into marts.sales values {GOOD}")
@@ -334,21 +377,31 @@ def test_gate_two_expressions_of_one_name_are_measured_apart(session: Session) -
 
 
 def test_gate_two_threads_at_once_each_get_their_own_verdict() -> None:
-    """Gates of two sessions running at the same time do not mix."""
-    verdicts: dict[int, list[str]] = {}
+    """Gates of two sessions running at the same time do not mix, although Soda has one log for all."""
+    verdicts: dict[int, set[tuple[str, ...]]] = {}
 
-    def judge(rows: int) -> None:
+    def judge(rows: int, checks: str) -> None:
         with Session(EngineLimits(threads=1)) as own:
             own.execute(f"create table marts.sales as select n as units from range({rows}) as t(n)")
-            gates = [run_gate(own, "marts", [suite("- row_count = 1\n- max(units) < 1")], {}, now=NOW) for _ in "abc"]
-            verdicts[rows] = [result.outcome for gate in gates for result in gate.results]
+            gates = [run_gate(own, "marts", [suite(checks)], {}, now=NOW) for _ in range(25)]
+            verdicts[rows] = {tuple(result.outcome for result in gate.results) for gate in gates}
 
-    threads = [threading.Thread(target=judge, args=(rows,)) for rows in (1, 2)]
+    tasks = [(1, "- row_count = 1\n- max(units) < 1"), (2, "- row_count = 1\n- max(nowhere) < 1")]
+    threads = [threading.Thread(target=judge, args=task) for task in tasks]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert verdicts == {1: ["pass"] * 6, 2: ["fail"] * 6}
+    assert verdicts == {1: {("pass", "pass")}, 2: {("fail", "error")}}
+
+
+def test_gate_error_no_check_accounts_for_closes_the_gate(session: Session) -> None:
+    """When Soda reports an error but every check passed, the gate is closed all the same and says why."""
+    text = "configurations for sales:\n  valid format for region: nonsense\nchecks for sales:\n"
+    checks = Suite("marts", "marts.sales", f"{text}  - invalid_count(region) = 0\n", Path("sales.yml"))
+    gate = run_gate(session, "marts", [checks], {}, now=NOW)
+    assert not gate.passed
+    assert [failure.details for failure in gate.failures] == ["Format nonsense is not supported."]
 
 
 def test_gate_leaves_the_session_usable(session: Session) -> None:
@@ -421,5 +474,7 @@ def test_quality_score_weighs_kinds_and_credits_outcomes() -> None:
 
 def test_gate_import_leaves_soda_alone() -> None:
     """Importing the gate loads no Soda; half a second is paid by those who check."""
-    code = "import sys, checks.gate, checks.contract_suite; sys.exit(any(name.startswith('soda') for name in sys.modules))"
+    code = (
+        "import sys, checks.gate, checks.contract_suite; sys.exit(any(name.startswith('soda') for name in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
