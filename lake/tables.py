@@ -333,7 +333,8 @@ def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
     if staged is None:
         return table
     known = dict(columns_of(pa.schema(table.schema().to_arrow())))
-    changed = [(name, known[name], found) for name, found in staged.columns if known.get(name, found) != found]
+    found = columns_of(staged.schema)  # not DuckDB's own words for a struct, which quote only what they must
+    changed = [(name, known[name], kind) for name, kind in found if known.get(name, kind) != kind]
     if changed:
         name, old, new = changed[0]
         raise TableError(
