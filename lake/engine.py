@@ -2,7 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,8 @@ from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
+
+from lake.errors import ModelError
 
 BATCH_ROWS = 122_880  # one DuckDB row group: larger batches cost memory and no time is won
 
@@ -68,6 +71,21 @@ class Session:
         """Gives a result of any size as a stream of record batches."""
         return self._connection.execute(sql).to_arrow_reader(BATCH_ROWS)
 
+    def copy_parquet(self, query: str, folder: str, partition: Sequence[str] = ()) -> list["WrittenFile"]:
+        """Writes a query's rows as zstd Parquet files with new names into a folder, and gives what was written."""
+        if "://" not in folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        name = f"{uuid.uuid4()}"
+        if partition:
+            columns = ", ".join(quote(column) for column in partition)
+            target, extra = folder, f", partition_by ({columns}), write_partition_columns true, overwrite_or_ignore"
+            extra += f", filename_pattern '{name}-{{i}}'"
+        else:
+            target, extra = f"{folder}/{name}.parquet", ""
+        options = f"format parquet, compression zstd, row_group_size {BATCH_ROWS}, return_stats{extra}"
+        written = self.rows(f"copy ({query}) to {literal(target)} ({options})")
+        return [_written_file(row) for row in written]
+
     def register(self, name: str, data: pa.Table) -> None:
         """Makes a small Arrow table readable under a name."""
         self._connection.register(name, data)
@@ -88,6 +106,118 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@dataclass(frozen=True)
+class ColumnBounds:
+    """Least and greatest value of one column in one file, as DuckDB prints them, and how many values are null."""
+
+    minimum: str | None
+    maximum: str | None
+    null_count: int
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """One Parquet file DuckDB has just written: path, rows, bytes, partition values and column bounds."""
+
+    path: str
+    row_count: int
+    byte_count: int
+    partition_values: Mapping[str, str | None]
+    columns: Mapping[str, ColumnBounds]
+
+
+def _written_file(row: tuple[Any, ...]) -> WrittenFile:
+    path, row_count, byte_count, _, statistics, keys = row
+    bounds = {
+        name[1:-1].replace('""', '"'): ColumnBounds(found.get("min"), found.get("max"), int(found["null_count"]))
+        for name, found in statistics.items()
+        if '"."' not in name  # fields inside a struct have no bounds of their own in Delta's top level
+    }
+    return WrittenFile(path, row_count, byte_count, dict(keys or {}), bounds)
+
+
+def storable_sql(session: Session, query: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Gives a query whose types Delta can hold, and its columns as (name, DuckDB type).
+
+    Sums of integers (HUGEINT) become decimal(38,0), JSON and enums text; TIME and INTERVAL raise ModelError.
+    """
+    described = [(name, sql_type) for name, sql_type, *_ in session.rows(f"describe ({query})")]
+    columns = tuple((name, _stored_type(name, sql_type)) for name, sql_type in described)
+    casts = ", ".join(
+        quote(name) if stored == sql_type else f"cast({quote(name)} as {stored}) as {quote(name)}"
+        for (name, sql_type), (_, stored) in zip(described, columns, strict=True)
+    )
+    return f"select {casts} from ({query})", columns
+
+
+STORED_AS = {
+    "HUGEINT": "DECIMAL(38,0)",
+    "UHUGEINT": "DECIMAL(38,0)",
+    "UBIGINT": "DECIMAL(20,0)",
+    "JSON": "VARCHAR",
+    "UUID": "VARCHAR",
+}
+STORED_AS |= {
+    "UINTEGER": "BIGINT",
+    "USMALLINT": "INTEGER",
+    "UTINYINT": "SMALLINT",
+    "NULL": "INTEGER",
+    '"NULL"': "INTEGER",
+}
+NOT_STORABLE = {"TIME", "INTERVAL", "TIME WITH TIME ZONE", "BIT"}
+
+
+def _stored_type(name: str, sql_type: str) -> str:
+    if sql_type in NOT_STORABLE:
+        raise ModelError(
+            "type-not-storable",
+            f"Column {name!r} is of type {sql_type}, which Delta cannot hold.",
+            cure="Cast it to text, a number of seconds, or a timestamp.",
+        )
+    return "VARCHAR" if sql_type.startswith("ENUM(") else STORED_AS.get(sql_type, sql_type)
+
+
+def scan_sql(files: Sequence[str], columns: Sequence[tuple[str, str]], *, evolved: bool = False) -> str:
+    """Gives a select over Parquet files with the given columns, typed when there is no file at all.
+
+    `evolved` says that older files may lack newer columns, which then read as null.
+    """
+    empty = ", ".join(f"cast(null as {sql_type}) as {quote(name)}" for name, sql_type in columns)
+    if not files:
+        return f"select {empty} where false"
+    names = ", ".join(quote(name) for name, _ in columns)
+    paths = ", ".join(literal(path) for path in files)
+    if not evolved:
+        return f"select {names} from read_parquet([{paths}], hive_partitioning = false)"
+    scan = f"select * from read_parquet([{paths}], hive_partitioning = false, union_by_name = true)"
+    return f"select {names} from (select {empty} where false union all by name {scan})"
+
+
+ARROW_TYPES = {
+    "string": "VARCHAR", "large_string": "VARCHAR", "string_view": "VARCHAR", "bool": "BOOLEAN", "int8": "TINYINT",
+    "int16": "SMALLINT", "int32": "INTEGER", "int64": "BIGINT", "float": "FLOAT", "double": "DOUBLE",
+    "date32[day]": "DATE", "timestamp[us]": "TIMESTAMP", "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
+    "binary": "BLOB", "large_binary": "BLOB", "binary_view": "BLOB",
+}  # fmt: skip
+
+
+def columns_of(schema: pa.Schema) -> tuple[tuple[str, str], ...]:
+    """Gives an Arrow schema's columns as (name, DuckDB type)."""
+    return tuple((field.name, _type_of(field.type)) for field in schema)
+
+
+def _type_of(kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        return f"DECIMAL({kind.precision},{kind.scale})"
+    if pa.types.is_struct(kind):
+        return "STRUCT(" + ", ".join(f"{quote(field.name)} {_type_of(field.type)}" for field in kind) + ")"
+    if pa.types.is_map(kind):
+        return f"MAP({_type_of(kind.key_type)}, {_type_of(kind.item_type)})"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_list_view(kind):
+        return f"{_type_of(kind.value_type)}[]"
+    return ARROW_TYPES[str(kind)]
 
 
 def quote(identifier: str) -> str:

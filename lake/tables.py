@@ -1,0 +1,504 @@
+"""The edge to Delta: reading pinned versions, staging Parquet files, and committing them.
+
+A commit adds files that DuckDB has already written into the table's folder. What is staged and never committed is invisible
+to every reader and swept by vacuum, so candidates cost one write, and a commit is one small log entry.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from lake.engine import Session, WrittenFile, columns_of, storable_sql
+from lake.errors import CommitConflict, TableError
+
+APPEND_RETRIES = 50  # concurrent appends never contradict each other: each retry only takes the next version number
+OUR_TABLES = {
+    "delta.enableExpiredLogCleanup": "false",  # else ledger and rollback die after 30 days
+    "delta.checkpointInterval": "50",
+}
+METADATA_PREFIX = "sluice."
+EVOLVED = "columns were added"  # the table's description says so: readers then look for columns by name, file by file
+
+
+@dataclass(frozen=True)
+class Store:
+    """The lake's place: a folder or an object store's URI, and the store's options (credentials, endpoint)."""
+
+    uri: str
+    options: Mapping[str, str]
+
+    def table_uri(self, name: str) -> str:
+        """Gives the place of a table such as `marts.sales_daily`."""
+        return f"{self.uri.rstrip('/')}/{name.replace('.', '/')}"
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file of a table version: absolute path, rows, bytes, and its partition values as Delta writes them."""
+
+    path: str
+    row_count: int
+    byte_count: int
+    partition_values: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class TableVersion:
+    """One version of a Delta table: the files its readers see, and its columns as (name, DuckDB type).
+
+    `evolved` says that columns were added, so that older files may lack some.
+    """
+
+    name: str
+    uri: str
+    version: int
+    files: tuple[DataFile, ...]
+    columns: tuple[tuple[str, str], ...]
+    partition: tuple[str, ...]
+    evolved: bool = False
+
+    @property
+    def row_count(self) -> int:
+        """How many rows this version holds."""
+        return sum(file.row_count for file in self.files)
+
+    @property
+    def byte_count(self) -> int:
+        """How many bytes its files take."""
+        return sum(file.byte_count for file in self.files)
+
+
+@dataclass(frozen=True)
+class StagedFiles:
+    """Parquet files written into a table's folder and not committed: no reader sees them yet."""
+
+    name: str
+    files: tuple[DataFile, ...]
+    statistics: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+    schema: pa.Schema
+    partition: tuple[str, ...]
+
+    @property
+    def row_count(self) -> int:
+        """How many rows are staged."""
+        return sum(file.row_count for file in self.files)
+
+    @property
+    def byte_count(self) -> int:
+        """How many bytes are staged."""
+        return sum(file.byte_count for file in self.files)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit of a table: its version, instant (UTC milliseconds) and the metadata we wrote with it."""
+
+    version: int
+    timestamp_ms: int
+    metadata: Mapping[str, str]
+
+
+def read_version(store: Store, name: str, version: int | None = None) -> TableVersion | None:
+    """Gives one version of a table (None: the newest), or None when there is no such table.
+
+    Raises TableError when the table exists and that version does not, or when it uses features we do not read directly.
+    """
+    table = _open(store, name, version)
+    return None if table is None else _describe(store, name, table)
+
+
+def changed_files(store: Store, name: str, old: int, new: int) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
+    """Gives the files that went and the files that came between two versions of a table."""
+    before = {file.path: file for file in _expect(store, name, old).files}
+    after = {file.path: file for file in _expect(store, name, new).files}
+    removed = tuple(file for path, file in before.items() if path not in after)
+    return removed, tuple(file for path, file in after.items() if path not in before)
+
+
+def stage_files(session: Session, store: Store, name: str, query: str, *, partition: Sequence[str] = ()) -> StagedFiles:
+    """Writes a query's rows as Parquet into the table's folder, without committing them."""
+    uri = store.table_uri(name)
+    select, columns = storable_sql(session, query)
+    schema = _plain_schema(session.arrow(f"select * from ({select}) limit 0").schema)
+    written = session.copy_parquet(select, uri, partition)
+    files = tuple(DataFile(file.path, file.row_count, file.byte_count, file.partition_values) for file in written)
+    statistics = tuple(_statistics(file, dict(columns)) for file in written)
+    return StagedFiles(name, files, statistics, columns, schema, tuple(partition))
+
+
+def commit_files(
+    store: Store,
+    name: str,
+    staged: StagedFiles | None,
+    *,
+    expected_version: int | None,
+    replace: Literal["nothing", "everything"] | Sequence[DataFile] = "nothing",
+    metadata: Mapping[str, str] | None = None,
+    transaction: str | None = None,
+    transaction_version: int = 1,
+) -> int:
+    """Commits staged files in one log entry and gives the new version.
+
+    `expected_version` is the version the caller read (None: the table must not exist yet); anything newer raises
+    CommitConflict and nothing is committed. `transaction` marks the commit so that it cannot be made twice.
+    """
+    if expected_version is None:
+        _create(store, name, staged)
+        expected_version = 0
+    table = _open(store, name, expected_version)
+    if table is None:
+        raise TableError("table-missing", f"Table {name} has no version {expected_version}.", cure="Was it removed?")
+    replaced = (
+        _describe(store, name, table).files if replace == "everything" else () if replace == "nothing" else replace
+    )
+    if staged is not None and replace == "everything" and not _same_types(table, staged):
+        return _replace_schema(store, staged, expected_version, metadata or {})
+    table = _evolve(table, staged)
+    actions: list[AddAction | RemoveAction] = [*_removals(replaced, table), *_additions(staged, table)]
+    _commit(table, actions, metadata or {}, transaction, transaction_version, retries=0)
+    return table.version()
+
+
+def append_files(store: Store, name: str, staged: StagedFiles, metadata: Mapping[str, str] | None = None) -> int:
+    """Appends staged files whatever others append meanwhile, creating the table at first, and gives the new version."""
+    table = _open(store, name)
+    if table is None:
+        try:
+            _create(store, name, staged)
+        except CommitConflict:
+            pass  # somebody else created it in this moment: append to theirs
+        table = _open(store, name)
+        assert table is not None
+    table = _evolve(table, staged)
+    _commit(table, _additions(staged, table), metadata or {}, None, 1, retries=APPEND_RETRIES)
+    return table.version()
+
+
+def create_table(session: Session, store: Store, name: str, query: str, partition: Sequence[str] = ()) -> None:
+    """Creates an empty table with the columns of a query, unless it is there already."""
+    if _open(store, name) is not None:
+        return
+    select, columns = storable_sql(session, query)
+    schema = _plain_schema(session.arrow(f"select * from ({select}) limit 0").schema)
+    try:
+        _create(store, name, StagedFiles(name, (), (), columns, schema, tuple(partition)))
+    except CommitConflict:
+        return  # somebody else created it in this moment
+
+
+def restore_version(store: Store, name: str, version: int) -> int:
+    """Makes an older version the newest one, in one commit, and gives its new number."""
+    with _translated(name):
+        table = _expect_table(store, name)
+        table.restore(version, commit_properties=CommitProperties(max_commit_retries=0))
+        return table.version()
+
+
+def read_commits(store: Store, name: str, after: int) -> list[Commit]:
+    """Gives the commits of a table that are newer than a version, oldest first, with the metadata we wrote."""
+    table = _open(store, name)
+    if table is None or table.version() <= after:
+        return []
+    with _translated(name):
+        history = table.history(table.version() - after)
+    commits = [_commit_of(entry) for entry in history if entry["version"] > after]
+    return sorted(commits, key=lambda commit: commit.version)
+
+
+def transaction_of(store: Store, name: str, transaction: str, version: int | None = None) -> int | None:
+    """Gives the number under which a transaction was committed at a version of the table, None when it was not."""
+    table = _open(store, name, version)
+    return None if table is None else table.transaction_version(transaction)
+
+
+def vacuum_table(store: Store, name: str, keep_versions: Sequence[int], keep_hours: int) -> int:
+    """Deletes files that none of the kept versions names and that are older than `keep_hours`; gives how many."""
+    with _translated(name):
+        return len(
+            _expect_table(store, name).vacuum(
+                retention_hours=keep_hours,
+                dry_run=False,
+                enforce_retention_duration=False,
+                full=True,
+                keep_versions=sorted(keep_versions),
+            )
+        )
+
+
+def compact_table(store: Store, name: str) -> int:
+    """Joins a table's small files into large ones, in one commit, and gives the new version."""
+    with _translated(name):
+        table = _expect_table(store, name)
+        table.optimize.compact(post_commithook_properties=_hooks())
+        return table.version()
+
+
+def _open(store: Store, name: str, version: int | None = None) -> DeltaTable | None:
+    with _translated(name):
+        try:
+            return DeltaTable(store.table_uri(name), version=version, storage_options=dict(store.options) or None)
+        except TableNotFoundError:
+            return None
+
+
+def _expect_table(store: Store, name: str) -> DeltaTable:
+    table = _open(store, name)
+    if table is None:
+        raise TableError("table-missing", f"Table {name} does not exist in {store.uri}.", cure="Was the lake moved?")
+    return table
+
+
+def _expect(store: Store, name: str, version: int) -> TableVersion:
+    found = read_version(store, name, version)
+    if found is None:
+        raise TableError("table-missing", f"Table {name} has no version {version}.", cure="Was the lake moved?")
+    return found
+
+
+def _describe(store: Store, name: str, table: DeltaTable) -> TableVersion:
+    features = set(table.protocol().reader_features or ()) - {"timestampNtz"}
+    if features:
+        raise TableError(
+            "table-foreign",
+            f"Table {name} uses Delta reader features {sorted(features)} that direct reading does not support.",
+            cure="Read it through delta_scan, or let only Sluice write it.",
+        )
+    uri = store.table_uri(name)
+    actions = pa.table(table.get_add_actions()).to_pylist()
+    partition = tuple(table.metadata().partition_columns)
+    files = tuple(
+        DataFile(
+            f"{uri}/{unquote(action['path'])}" if "%" not in uri else f"{uri}/{action['path']}",
+            action["num_records"],
+            action["size_bytes"],
+            {key: None if value is None else str(value) for key, value in (action.get("partition") or {}).items()},
+        )
+        for action in actions
+    )
+    schema = pa.schema(table.schema().to_arrow())
+    evolved = EVOLVED in (table.metadata().description or "")
+    return TableVersion(name, uri, table.version(), files, columns_of(schema), partition, evolved)
+
+
+def _create(store: Store, name: str, staged: StagedFiles | None) -> None:
+    if staged is None:
+        raise TableError("table-missing", f"Table {name} does not exist and nothing is staged for it.")
+    with _translated(name):
+        DeltaTable.create(
+            store.table_uri(name),
+            Schema.from_arrow(staged.schema),
+            mode="error",
+            partition_by=list(staged.partition) or None,
+            configuration=OUR_TABLES,
+            storage_options=dict(store.options) or None,
+        )
+
+
+def _same_types(table: DeltaTable, staged: StagedFiles) -> bool:
+    known = columns_of(pa.schema(table.schema().to_arrow()))
+    return known == staged.columns and tuple(table.metadata().partition_columns) == staged.partition
+
+
+def _replace_schema(store: Store, staged: StagedFiles, version: int, metadata: Mapping[str, str]) -> int:
+    """Gives a table other columns or partitioning, then its rows: two commits, of which only the second is published."""
+    with _translated(staged.name):
+        table = DeltaTable.create(
+            store.table_uri(staged.name),
+            Schema.from_arrow(staged.schema),
+            mode="overwrite",
+            partition_by=list(staged.partition) or None,
+            configuration=OUR_TABLES,
+            storage_options=dict(store.options) or None,
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+    if table.version() != version + 1:
+        raise CommitConflict(
+            "commit-conflict",
+            f"Another writer committed to {staged.name} while its columns were replaced.",
+            cure="Run it again; nothing was lost or written twice.",
+        )
+    _commit(table, _additions(staged, table), metadata, None, 1, retries=0)
+    return table.version()
+
+
+def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
+    """Adds staged columns that the table lacks; a column of another type is a TableError."""
+    if staged is None:
+        return table
+    known = dict(columns_of(pa.schema(table.schema().to_arrow())))
+    changed = [(name, known[name], found) for name, found in staged.columns if known.get(name, found) != found]
+    if changed:
+        name, old, new = changed[0]
+        raise TableError(
+            "column-type-changed",
+            f"Column {name!r} of {staged.name} is {old} in the lake and {new} in what was staged.",
+            cure="Rebuild the table whole, or publish it under a new name.",
+        )
+    added = [field for field in staged.schema if field.name not in known]
+    if added:
+        with _translated(staged.name):
+            table.alter.add_columns(
+                list(Schema.from_arrow(pa.schema([field.with_nullable(True) for field in added])).fields),
+                commit_properties=CommitProperties(max_commit_retries=0),
+            )
+            table.alter.set_table_description(EVOLVED, commit_properties=CommitProperties(max_commit_retries=0))
+    return table
+
+
+def _additions(staged: StagedFiles | None, table: DeltaTable) -> list[AddAction]:
+    if staged is None:
+        return []
+    return [
+        AddAction(
+            _relative(file.path, table),
+            file.byte_count,
+            dict(file.partition_values),
+            int(time.time() * 1000),
+            True,
+            statistics,
+        )
+        for file, statistics in zip(staged.files, staged.statistics, strict=True)
+        if file.row_count
+    ]
+
+
+def _removals(files: Sequence[DataFile], table: DeltaTable) -> list[RemoveAction]:
+    return [
+        RemoveAction(
+            path=_relative(file.path, table),
+            data_change=True,
+            deletion_timestamp=int(time.time() * 1000),
+            size=file.byte_count,
+            partition_values=dict(file.partition_values),
+        )
+        for file in files
+    ]
+
+
+def _relative(path: str, table: DeltaTable) -> str:
+    root = table.table_uri.removeprefix("file://").rstrip("/") + "/"
+    return path.removeprefix(root) if path.startswith(root) else path.removeprefix(unquote(root))
+
+
+def _commit(
+    table: DeltaTable,
+    actions: Sequence[AddAction | RemoveAction],
+    metadata: Mapping[str, str],
+    transaction: str | None,
+    transaction_version: int,
+    *,
+    retries: int,
+) -> None:
+    properties = _properties(metadata, transaction, transaction_version, retries=retries)
+    with _translated(table.table_uri):
+        table.create_write_transaction(
+            list(actions),
+            mode="append",
+            schema=table.schema(),
+            partition_by=list(table.metadata().partition_columns) or None,
+            commit_properties=properties,
+            post_commithook_properties=_hooks(),
+        )
+        table.update_incremental()
+
+
+def _properties(
+    metadata: Mapping[str, str], transaction: str | None, transaction_version: int, *, retries: int
+) -> CommitProperties:
+    return CommitProperties(
+        custom_metadata={f"{METADATA_PREFIX}{key}": value for key, value in metadata.items()},
+        max_commit_retries=retries,
+        app_transactions=None if transaction is None else [Transaction(transaction, transaction_version)],
+    )
+
+
+def _hooks() -> PostCommitHookProperties:
+    return PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
+
+
+def _commit_of(entry: Mapping[str, Any]) -> Commit:
+    ours = {
+        key.removeprefix(METADATA_PREFIX): str(value) for key, value in entry.items() if key.startswith(METADATA_PREFIX)
+    }
+    return Commit(int(entry["version"]), int(entry.get("timestamp", 0)), ours)
+
+
+def _plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Gives the schema Delta stores: extension types by their storage, every field nullable."""
+    return pa.schema(
+        [pa.field(field.name, getattr(field.type, "storage_type", field.type), nullable=True) for field in schema]
+    )
+
+
+def _statistics(file: WrittenFile, types: Mapping[str, str]) -> str:
+    """Gives Delta's file statistics, which let every engine skip files."""
+    lowest = {
+        name: value for name, found in file.columns.items() if (value := _bound(found.minimum, types[name])) is not None
+    }
+    highest = {
+        name: value for name, found in file.columns.items() if (value := _bound(found.maximum, types[name])) is not None
+    }
+    both = lowest.keys() & highest.keys()
+    return json.dumps(
+        {
+            "numRecords": file.row_count,
+            "minValues": {name: lowest[name] for name in both},
+            "maxValues": {name: highest[name] for name in both},
+            "nullCount": {name: found.null_count for name, found in file.columns.items()},
+        }
+    )
+
+
+LONGEST_BOUND = 32  # characters: longer text makes the log heavy and skips hardly more
+
+
+def _bound(value: str | None, sql_type: str) -> str | int | float | None:
+    if value is None:
+        return None
+    kind = sql_type.upper()
+    if kind in {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}:
+        return int(value)
+    if kind == "DATE" or (kind == "VARCHAR" and len(value) < LONGEST_BOUND):
+        return value
+    if kind == "TIMESTAMP WITH TIME ZONE":
+        return value.replace(" ", "T").removesuffix("+00") + "Z"
+    return None
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    """Turns Delta's exceptions into ours, in one place."""
+    try:
+        yield
+    except CommitFailedError as error:
+        raise CommitConflict(
+            "commit-conflict",
+            f"Another writer committed to {name} first: {error}.",
+            cure="Run it again; nothing was lost or written twice.",
+        ) from error
+    except TableNotFoundError:
+        raise
+    except DeltaError as error:
+        if "already exists" in str(error):
+            raise CommitConflict(
+                "commit-conflict",
+                f"Another writer created {name} first: {error}.",
+                cure="Run it again; nothing was lost or written twice.",
+            ) from error
+        raise TableError("table-broken", f"Delta could not serve {name}: {error}.", cure="See the message.") from error
+
+
+def local_folder(store: Store) -> Path | None:
+    """Gives the lake's folder when it is a local one, else None."""
+    return None if "://" in store.uri else Path(store.uri)
