@@ -1,0 +1,123 @@
+"""What a run of the pipeline came to, and how it is told: one dataclass, as lines, as JSON, as Markdown."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SourceOutcome:
+    """What became of one source's records in this run; `held_batches` are batches whose raw gate failed."""
+
+    source: str
+    batches: int = 0
+    read: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    duplicate: int = 0
+    held_batches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GateOutcome:
+    """What one gate said: how many checks it made, how many warned, and each that stopped the run."""
+
+    stage: str
+    checks: int
+    warnings: int
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PageOutcome:
+    """One rendered page: where the interactive page and the mail body are, and how it was delivered."""
+
+    name: str
+    path: str
+    mail_path: str | None = None
+    delivery: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to. `release` is the id readers see now, `is_new_release` whether this run published it."""
+
+    run_id: str
+    is_ok: bool
+    release: int | None
+    is_new_release: bool
+    sources: tuple[SourceOutcome, ...] = ()
+    gates: tuple[GateOutcome, ...] = ()
+    pages: tuple[PageOutcome, ...] = ()
+    alerts: tuple[str, ...] = ()
+    lake_file: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Gives the outcome as values JSON can hold."""
+        return dataclasses.asdict(self)
+
+    def as_lines(self) -> list[str]:
+        """Gives the outcome as lines for a terminal or a log."""
+        lines = [f"Run {self.run_id}: {'ok' if self.is_ok else 'FAILED'}"]
+        lines += [f"  {_source_line(source)}" for source in self.sources]
+        lines += [f"  {_gate_line(gate)}" for gate in self.gates]
+        lines.append(f"  release {_release_words(self)}")
+        for page in self.pages:
+            lines.append(f"  page {page.name}: {page.path}")
+            if page.mail_path is not None:
+                lines.append(f"  mail {page.name}: {page.mail_path}")
+        lines += [f"  alert: {alert}" for alert in self.alerts]
+        if self.lake_file is not None:
+            lines.append(f"  lake: {self.lake_file}")
+        lines.append(f"  seconds: {_seconds_words(self.seconds)}")
+        return lines if self.error is None else [*lines, f"  error: {self.error}"]
+
+    def as_markdown(self) -> str:
+        """Gives the outcome as the summary a flow run shows."""
+        rows = [
+            f"| {s.source} | {s.batches} | {s.read:,} | {s.accepted:,} | {s.quarantined:,} | {s.duplicate:,} | "
+            f"{', '.join(s.held_batches) or '-'} |"
+            for s in self.sources
+        ]
+        return "\n".join(
+            [
+                f"# {'Published' if self.is_new_release else 'Finished' if self.is_ok else 'Failed'}: "
+                f"release {_release_words(self)}",
+                "",
+                f"Run `{self.run_id}`, {_seconds_words(self.seconds)}.",
+                *([] if self.error is None else ["", f"**{self.error}**"]),
+                "",
+                "| source | batches | read | accepted | quarantined | duplicate | held |",
+                "|---|---:|---:|---:|---:|---:|---|",
+                *rows,
+                *([""] + [f"- alert: {alert}" for alert in self.alerts] if self.alerts else []),
+            ]
+        )
+
+
+def _source_line(source: SourceOutcome) -> str:
+    held = f", {len(source.held_batches)} batches HELD: {', '.join(source.held_batches)}" if source.held_batches else ""
+    return (
+        f"source {source.source}: {source.batches} new batches, {source.read:,} read = {source.accepted:,} accepted"
+        f" + {source.quarantined:,} quarantined + {source.duplicate:,} duplicate{held}"
+    )
+
+
+def _gate_line(gate: GateOutcome) -> str:
+    said = "passed" if not gate.failures else f"FAILED: {'; '.join(gate.failures)}"
+    warned = f", {gate.warnings} warnings" if gate.warnings else ""
+    return f"gate {gate.stage}: {gate.checks} checks {said}{warned}"
+
+
+def _release_words(outcome: Outcome) -> str:
+    if outcome.release is None:
+        return "none yet"
+    return f"{outcome.release} (new)" if outcome.is_new_release else f"{outcome.release} (unchanged)"
+
+
+def _seconds_words(seconds: Mapping[str, float]) -> str:
+    parts = [f"{name} {took:.2f}" for name, took in seconds.items() if took >= 0.005]  # shorter ones read as 0.00
+    return f"{sum(seconds.values()):.2f} in all ({', '.join(parts)})" if parts else "0.00"
