@@ -5,10 +5,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lake.errors import SluiceError
+
 
 @dataclass(frozen=True)
 class SourceOutcome:
-    """What became of one source's records in this run; `held_batches` are batches whose raw gate failed."""
+    """What became of one source's records in this run.
+
+    `batches` counts those that landed. `held_batches` are those this run held back, `waiting_batches` those that were
+    held before and still wait for a person.
+    """
 
     source: str
     batches: int = 0
@@ -17,6 +23,7 @@ class SourceOutcome:
     quarantined: int = 0
     duplicate: int = 0
     held_batches: tuple[str, ...] = ()
+    waiting_batches: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,13 @@ class PageOutcome:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to. `release` is the id readers see now, `is_new_release` whether this run published it."""
+    """What a run came to. `release` is the id readers see now, `is_new_release` whether this run published it.
+
+    `failure` is what stopped the run, None when all went well.
+    """
 
     run_id: str
-    is_ok: bool
+    failure: SluiceError | None
     release: int | None
     is_new_release: bool
     sources: tuple[SourceOutcome, ...] = ()
@@ -53,11 +63,18 @@ class Outcome:
     alerts: tuple[str, ...] = ()
     lake_file: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
-    error: str | None = None
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether all went well."""
+        return self.failure is None
 
     def as_json(self) -> dict[str, Any]:
         """Gives the outcome as values JSON can hold."""
-        return dataclasses.asdict(self)
+        told = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "failure"}
+        parts = {name: [dataclasses.asdict(part) for part in told[name]] for name in ("sources", "gates", "pages")}
+        error = None if self.failure is None else {"code": self.failure.code, "message": str(self.failure)}
+        return {**told, **parts, "is_ok": self.is_ok, "error": error}
 
     def as_lines(self) -> list[str]:
         """Gives the outcome as lines for a terminal or a log."""
@@ -73,13 +90,13 @@ class Outcome:
         if self.lake_file is not None:
             lines.append(f"  lake: {self.lake_file}")
         lines.append(f"  seconds: {_seconds_words(self.seconds)}")
-        return lines if self.error is None else [*lines, f"  error: {self.error}"]
+        return lines if self.failure is None else [*lines, f"  error: {self.failure}"]
 
     def as_markdown(self) -> str:
         """Gives the outcome as the summary a flow run shows."""
         rows = [
             f"| {s.source} | {s.batches} | {s.read:,} | {s.accepted:,} | {s.quarantined:,} | {s.duplicate:,} | "
-            f"{', '.join(s.held_batches) or '-'} |"
+            f"{', '.join(s.held_batches + s.waiting_batches) or '-'} |"
             for s in self.sources
         ]
         return "\n".join(
@@ -88,7 +105,7 @@ class Outcome:
                 f"release {_release_words(self)}",
                 "",
                 f"Run `{self.run_id}`, {_seconds_words(self.seconds)}.",
-                *([] if self.error is None else ["", f"**{self.error}**"]),
+                *([] if self.failure is None else ["", f"**{self.failure}**"]),
                 "",
                 "| source | batches | read | accepted | quarantined | duplicate | held |",
                 "|---|---:|---:|---:|---:|---:|---|",
@@ -99,7 +116,8 @@ class Outcome:
 
 
 def _source_line(source: SourceOutcome) -> str:
-    held = f", {len(source.held_batches)} batches HELD: {', '.join(source.held_batches)}" if source.held_batches else ""
+    held = f", HELD: {', '.join(source.held_batches)}" if source.held_batches else ""
+    held += f", still held from before: {', '.join(source.waiting_batches)}" if source.waiting_batches else ""
     return (
         f"source {source.source}: {source.batches} new batches, {source.read:,} read = {source.accepted:,} accepted"
         f" + {source.quarantined:,} quarantined + {source.duplicate:,} duplicate{held}"

@@ -8,16 +8,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import get_state_exception
 
-from flows.steps import Inputs, Output, Step, plain_step
+from flows.steps import Inputs, Output, Step
 from lake.errors import CommitConflict, SourceError
-from lake.run import Run
 from lake.settings import Settings
 
 SECONDS_PER_HOUR = 3600.0
 LONGEST_DELAY_SECONDS = 1800.0
 
 
-def prefect_step(run: Run, settings: Settings) -> Step:
+def prefect_step(settings: Settings) -> Step:
     """Gives the step wrapper that makes every step a task run of the flow run it is called in.
 
     Tasks are called, not submitted: they run one after another in the flow's own thread, so that one DuckDB session
@@ -32,14 +31,14 @@ def prefect_step(run: Run, settings: Settings) -> Step:
         "cache_policy": NO_CACHE,
         "persist_result": False,
     }
-    noted = plain_step(run)
 
     def step(name: str, work: Callable[Inputs, Output], /) -> Callable[Inputs, Output]:
         def called(*args: Inputs.args, **kwargs: Inputs.kwargs) -> Output:
             def whole_step() -> Output:  # takes no argument, or Prefect would walk through every one of them
-                return noted(name, work)(*args, **kwargs)
+                return work(*args, **kwargs)
 
-            return Task(whole_step, name=name, task_run_name=name, **options)()
+            task: Task[[], Output] = Task(whole_step, name=name, task_run_name=name, **options)
+            return task()
 
         return called
 

@@ -19,10 +19,18 @@ class Step(Protocol):
         ...
 
 
-def plain_step(run: Run) -> Step:
-    """Gives the step wrapper that runs work where it stands and notes its start, its end and its seconds."""
+def plain_step(_name: str, work: Callable[Inputs, Output], /) -> Callable[Inputs, Output]:
+    """Gives the work itself: it runs where it stands, once."""
+    return work
 
-    def step(name: str, work: Callable[Inputs, Output], /) -> Callable[Inputs, Output]:
+
+def noted_step(step: Step, run: Run, seconds: dict[str, float]) -> Step:
+    """Gives a wrapper around another that also notes every start and end in the run's journal.
+
+    `seconds` gathers how long each step took, attempts that failed included, in the order in which steps first ended.
+    """
+
+    def noting(name: str, work: Callable[Inputs, Output], /) -> Callable[Inputs, Output]:
         @functools.wraps(work)
         def noted(*args: Inputs.args, **kwargs: Inputs.kwargs) -> Output:
             run.note("step-started", name)
@@ -30,26 +38,17 @@ def plain_step(run: Run) -> Step:
             try:
                 output = work(*args, **kwargs)
             except BaseException as error:  # noted and raised again: an interrupted step has ended too
-                run.note("step-failed", name, seconds=_since(began), error=type(error).__name__)
+                run.note("step-failed", name, seconds=_add(seconds, name, began), error=type(error).__name__)
                 raise
-            run.note("step-ended", name, seconds=_since(began))
+            run.note("step-ended", name, seconds=_add(seconds, name, began))
             return output
 
-        return noted
+        return step(name, noted)
 
-    return step
-
-
-def seconds_per_step(run: Run) -> dict[str, float]:
-    """Gives how long each ended step of a run took, failed attempts included, in the order they first ended."""
-    seconds: dict[str, float] = {}
-    for event in run.events:
-        if event.kind in ("step-ended", "step-failed"):
-            took = event.details["seconds"]
-            assert isinstance(took, float), "steps note their seconds as a float"
-            seconds[event.subject] = round(seconds.get(event.subject, 0.0) + took, 3)
-    return seconds
+    return noting
 
 
-def _since(began: float) -> float:
-    return round(time.perf_counter() - began, 3)
+def _add(seconds: dict[str, float], name: str, began: float) -> float:
+    took = round(time.perf_counter() - began, 3)
+    seconds[name] = round(seconds.get(name, 0.0) + took, 3)
+    return took

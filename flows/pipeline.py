@@ -1,0 +1,64 @@
+"""The pipeline: land, gate, build, gate, publish, report, notify. One composition of plain functions.
+
+How a step is run is the caller's: plainly, or as a Prefect task run. Whatever happens, the run is written down, the lake's
+catalogue is regenerated, and people hear of a failure.
+"""
+
+from collections.abc import Sequence
+
+from flows.building import build, open_bench, publish_release
+from flows.closing import close_run
+from flows.gating import gate_layer, gate_pipeline
+from flows.ingest import land_source, require_none_held
+from flows.job import Job, open_job
+from flows.outcome import Outcome
+from flows.planning import LAYERS, make_plan
+from flows.steps import Step
+from flows.telling import render_page, send_page, tell_alerts
+from lake.errors import SluiceError
+from lake.project import Project
+from lake.run import Run
+from lake.settings import Settings
+
+
+def run_pipeline(
+    project: Project, settings: Settings, run: Run, marts: Sequence[str], pages: Sequence[str], step: Step
+) -> Outcome:
+    """Runs the pipeline for some marts and pages (none named: all) and gives what it came to.
+
+    What a person can mend stops the run and is the outcome's `failure`; anything else that is raised is a bug and goes
+    through. In both cases readers keep the release they had.
+    """
+    with open_job(project, settings, run, step) as job:
+        failure: BaseException | None = None
+        try:
+            flow_through(job, marts, pages)
+        except SluiceError as error:
+            failure = error
+        except BaseException as error:
+            close_run(job, error)
+            raise
+        return close_run(job, failure)
+
+
+def flow_through(job: Job, marts: Sequence[str], pages: Sequence[str]) -> None:
+    """The way of the data, from sources to readers; raises SluiceError where it is stopped."""
+    step = job.step
+    plan = step("plan", make_plan)(job.project, marts, pages)
+    for contract in plan.contracts:
+        step(f"land {contract.source}", land_source)(job, plan, contract)
+    require_none_held(job)
+    bench = step("read inputs", open_bench)(job, plan)
+    candidates = []
+    for layer in LAYERS:
+        for model in plan.layer(layer):
+            candidates.append(step(f"build {model.name}", build)(job, bench, model))
+        if plan.layer(layer):
+            step(f"gate {layer}", gate_layer)(job, plan, layer)
+    step("gate pipeline", gate_pipeline)(job, plan, bench)
+    release = step("publish release", publish_release)(job, plan, candidates)
+    rendered = [step(f"render {page.name}", render_page)(job, release, page) for page in plan.pages]
+    step("gate pages", gate_pages)(job, plan, rendered)
+    for page in rendered:
+        step(f"send {page.name}", send_page)(job, release, page)
+    step("tell alerts", tell_alerts)(job, plan)
