@@ -1,7 +1,7 @@
 """Building in a run: candidates layer by layer, and, when every gate has let them through, a release of them."""
 
 from flows.job import Job
-from flows.planning import LAYERS, Plan
+from flows.planning import Plan
 from lake.landing import METADATA_COLUMNS
 from lake.releases import Release, ReleasedTable, current_release, publish
 from sql.build import Bench, Candidate, build_model
@@ -42,24 +42,22 @@ def build(job: Job, bench: Bench, model: Model) -> Candidate:
     return candidate
 
 
-def publish_release(job: Job, plan: Plan, candidates: list[Candidate]) -> Release:
+def publish_release(job: Job, candidates: list[Candidate]) -> Release:
     """Commits every candidate and publishes one release that names them all.
 
     Readers see the release before, whole, until the last commit of this step. Raises CommitConflict when another
     pipeline was faster on one of the tables.
     """
-    ordered = [candidate for layer in LAYERS for candidate in candidates if candidate.name.startswith(f"{layer}.")]
     versions: dict[str, int] = {}
     tables = []
-    for candidate in ordered:
+    for candidate in candidates:
         version = commit_candidate(job.store, candidate, versions, run_id=job.run.id)
         if version is not None:
             versions[candidate.name] = version
         tables.append(_released(candidate, version, versions))
-    gates = sum(gate.checks for gate in job.findings.gates)
+    gates = sum(len(gate.results) for gate in job.findings.gates)
     before = current_release(job.store)
     release = publish(job.session, job.store, job.run, tables, gates_passed=gates)
-    job.findings.release = release.id
     job.findings.is_new_release = before is None or release.id != before.id
     return release
 

@@ -22,6 +22,7 @@ class Findings:
     gates: list[GateResult] = field(default_factory=list)
     pages: list[PageOutcome] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
+    deliveries: list[str] = field(default_factory=list)
     is_new_release: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 

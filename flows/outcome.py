@@ -3,8 +3,9 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
+from checks.verdict import GateResult
 from lake.errors import SluiceError
 
 
@@ -35,15 +36,19 @@ class GateOutcome:
     warnings: int
     failures: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, gate: GateResult) -> Self:
+        """Gives what is told of a gate's verdict."""
+        return cls(gate.stage, len(gate.results), len(gate.warnings), tuple(str(failure) for failure in gate.failures))
+
 
 @dataclass(frozen=True)
 class PageOutcome:
-    """One rendered page: where the interactive page and the mail body are, and how it was delivered."""
+    """One rendered page: where the interactive page is, and the mail body."""
 
     name: str
     path: str
-    mail_path: str | None = None
-    delivery: str = ""
+    mail_path: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Outcome:
     gates: tuple[GateOutcome, ...] = ()
     pages: tuple[PageOutcome, ...] = ()
     alerts: tuple[str, ...] = ()
+    deliveries: tuple[str, ...] = ()
     lake_file: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -84,8 +90,8 @@ class Outcome:
         lines.append(f"  release {_release_words(self)}")
         for page in self.pages:
             lines.append(f"  page {page.name}: {page.path}")
-            if page.mail_path is not None:
-                lines.append(f"  mail {page.name}: {page.mail_path}")
+            lines.append(f"  mail body {page.name}: {page.mail_path}")
+        lines += [f"  {said}" for said in self.deliveries]
         lines += [f"  alert: {alert}" for alert in self.alerts]
         if self.lake_file is not None:
             lines.append(f"  lake: {self.lake_file}")

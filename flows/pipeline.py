@@ -12,13 +12,15 @@ from flows.gating import gate_layer, gate_pipeline
 from flows.ingest import land_source, require_none_held
 from flows.job import Job, open_job
 from flows.outcome import Outcome
-from flows.planning import LAYERS, make_plan
+from flows.paging import gate_pages, render_page, send_page
+from flows.planning import LAYERS, Plan, make_plan
 from flows.steps import Step
-from flows.telling import render_page, send_page, tell_alerts
+from flows.telling import tell_alerts
 from lake.errors import SluiceError
 from lake.project import Project
 from lake.run import Run
 from lake.settings import Settings
+from sql.build import Bench, Candidate
 
 
 def run_pipeline(
@@ -30,15 +32,14 @@ def run_pipeline(
     through. In both cases readers keep the release they had.
     """
     with open_job(project, settings, run, step) as job:
-        failure: BaseException | None = None
         try:
             flow_through(job, marts, pages)
-        except SluiceError as error:
-            failure = error
-        except BaseException as error:
-            close_run(job, error)
+        except SluiceError as failure:
+            return close_run(job, failure)
+        except BaseException as bug:
+            close_run(job, bug)
             raise
-        return close_run(job, failure)
+        return close_run(job, None)
 
 
 def flow_through(job: Job, marts: Sequence[str], pages: Sequence[str]) -> None:
@@ -49,16 +50,20 @@ def flow_through(job: Job, marts: Sequence[str], pages: Sequence[str]) -> None:
         step(f"land {contract.source}", land_source)(job, plan, contract)
     require_none_held(job)
     bench = step("read inputs", open_bench)(job, plan)
-    candidates = []
-    for layer in LAYERS:
-        for model in plan.layer(layer):
-            candidates.append(step(f"build {model.name}", build)(job, bench, model))
-        if plan.layer(layer):
-            step(f"gate {layer}", gate_layer)(job, plan, layer)
-    step("gate pipeline", gate_pipeline)(job, plan, bench)
-    release = step("publish release", publish_release)(job, plan, candidates)
+    candidates = [candidate for layer in LAYERS for candidate in build_layer(job, plan, bench, layer)]
+    step("gate pipeline", gate_pipeline)(job, plan)
+    release = step("publish release", publish_release)(job, candidates)
     rendered = [step(f"render {page.name}", render_page)(job, release, page) for page in plan.pages]
     step("gate pages", gate_pages)(job, plan, rendered)
     for page in rendered:
         step(f"send {page.name}", send_page)(job, release, page)
     step("tell alerts", tell_alerts)(job, plan)
+
+
+def build_layer(job: Job, plan: Plan, bench: Bench, layer: str) -> list[Candidate]:
+    """Builds the models of one layer and takes them through its gate."""
+    models = plan.layer(layer)
+    candidates = [job.step(f"build {model.name}", build)(job, bench, model) for model in models]
+    if models:
+        job.step(f"gate {layer}", gate_layer)(job, plan, layer)
+    return candidates
