@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from lake.errors import ModelError
 
+SCHEMAS = ("raw", "staging", "intermediate", "marts", "ops", "reference", "landing")
 EngineError = duckdb.Error  # what any statement may raise; callers say whose statement it was
 BATCH_ROWS = 122_880  # one DuckDB row group: larger batches cost memory and no time is won
 
@@ -37,15 +38,17 @@ class Session:
             ":memory:",
             config={
                 "memory_limit": limits.memory,
-                "temp_directory": str(self._folder),
+                "temp_directory": str(self._folder / "spill"),
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 **({} if limits.threads is None else {"threads": limits.threads}),
             },
         )
         self._connection.execute("set TimeZone = 'UTC'")
-        for schema in ("raw", "staging", "intermediate", "marts", "ops", "reference"):
+        for schema in SCHEMAS:
             self._connection.execute(f"create schema {schema}")
+
+    failure = duckdb.Error  # what a statement raises; callers translate it into the error of its author
 
     @property
     def scratch(self) -> Path:
@@ -86,6 +89,19 @@ class Session:
         options = f"format parquet, compression zstd, row_group_size {BATCH_ROWS}, return_stats{extra}"
         written = self.rows(f"copy ({query}) to {literal(target)} ({options})")
         return [_written_file(row) for row in written]
+
+    def create_from(self, table: str, reader: pa.RecordBatchReader) -> None:
+        """Creates a table from a stream of record batches."""
+        self._connection.register("incoming_batches", reader)
+        self._connection.execute(f"create or replace table {table} as from incoming_batches")
+        self._connection.unregister("incoming_batches")
+
+    def clear_landing(self) -> None:
+        """Drops everything the landing of an earlier batch has left in the schema `landing`."""
+        self._connection.execute("drop schema landing cascade; create schema landing")
+        for file in self._folder.iterdir():
+            if file.is_file():
+                file.unlink()
 
     def register(self, name: str, data: pa.Table) -> None:
         """Makes a small Arrow table readable under a name."""

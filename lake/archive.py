@@ -1,0 +1,203 @@
+"""Everything received, as received: compressed, named by its digest, never changed.
+
+The working file is what is read: the received file itself, or a decompressed copy in UTF-8 in the session's scratch folder.
+"""
+
+import codecs
+import gzip
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+from lake.errors import SourceError, TableError
+from lake.sources.delivery import Compression, Delivery
+
+CHUNK_BYTES = 1 << 20
+ZSTD_LEVEL = 1  # of zstd's levels the fastest: the archive is written on the landing path, and read hardly ever
+UTF8_NAMES = {"utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii"}
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was received: sha256 of the bytes in hex, their number, and the state of the file when it was read."""
+
+    digest: str
+    byte_count: int
+    newline_count: int
+    state: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class WorkingFile:
+    """Plain bytes to read: `newline_count` line feeds, and whether the last line has one."""
+
+    path: Path
+    byte_count: int
+    newline_count: int
+    ends_with_newline: bool
+
+    @property
+    def line_count(self) -> int:
+        """How many lines there are, a last one without line feed included."""
+        return self.newline_count + (0 if self.ends_with_newline or self.byte_count == 0 else 1)
+
+
+def receive(delivery: Delivery) -> Receipt:
+    """Reads a delivery once, for its digest."""
+    digest, byte_count, newline_count = hashlib.sha256(), 0, 0
+    with _opened(delivery.path) as file:
+        state = _state(file)
+        for chunk in _chunks(file):
+            digest.update(chunk)
+            byte_count += len(chunk)
+            newline_count += chunk.count(b"\n")
+    return Receipt(digest.hexdigest(), byte_count, newline_count, state)
+
+
+def archive_path(lake: Path, digest: str) -> Path:
+    """Gives where the bytes of a digest are kept."""
+    return lake / "_archive" / digest[:2] / f"{digest}.zst"
+
+
+def keep(delivery: Delivery, receipt: Receipt, lake: Path) -> Path:
+    """Puts a delivery's bytes into the archive, durably, and gives the place; what is there already stays.
+
+    Raises SourceError when the file is not the one that was received any more.
+    """
+    target = archive_path(lake, receipt.digest)
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, threads=-1)
+    digest = hashlib.sha256()
+    with _opened(delivery.path) as file, part.open("wb") as out:
+        with compressor.stream_writer(out, closefd=False) as packed:
+            for chunk in _chunks(file):
+                digest.update(chunk)
+                packed.write(chunk)
+        out.flush()
+        os.fsync(out.fileno())
+    if digest.hexdigest() != receipt.digest:
+        part.unlink()
+        raise _changed(delivery)
+    part.replace(target)
+    return target
+
+
+def fetch(lake: Path, digest: str, target: Path) -> Path:
+    """Brings archived bytes back, as received, into a file; raises TableError when the archive lacks them."""
+    source = archive_path(lake, digest)
+    if not source.exists():
+        raise TableError("archive-missing", f"The archive holds no bytes of {digest}.", cure="Was the lake moved?")
+    with source.open("rb") as packed, target.open("wb") as out:
+        zstandard.ZstdDecompressor().copy_stream(packed, out)
+    return target
+
+
+def make_working_file(delivery: Delivery, receipt: Receipt, scratch: Path, encoding: str) -> WorkingFile:
+    """Gives plain UTF-8 bytes to read: the received file itself where it is that already, else a copy."""
+    with _opened(delivery.path) as file:
+        start = file.read(4)
+    wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and delivery.format != "parquet"
+    if delivery.compression == "none" and not wide and encoding.lower() in UTF8_NAMES:
+        return WorkingFile(delivery.path, receipt.byte_count, receipt.newline_count, _ends_with_newline(delivery.path))
+    target = scratch / f"{receipt.digest[:16]}.plain"
+    with closing(_plain_stream(delivery)) as stream, target.open("wb") as out:
+        if wide or encoding.lower() not in UTF8_NAMES:
+            _recode(stream, out, "utf-16" if wide else encoding, delivery)
+        else:
+            _copy(stream, out, delivery)
+    return measure_file(target)
+
+
+def measure_file(path: Path) -> WorkingFile:
+    """Gives a plain file with its lines counted."""
+    with path.open("rb") as file:
+        newline_count = sum(chunk.count(b"\n") for chunk in _chunks(file))
+    return WorkingFile(path, path.stat().st_size, newline_count, _ends_with_newline(path))
+
+
+def check_unchanged(delivery: Delivery, receipt: Receipt) -> None:
+    """Raises SourceError when the received file was written to since its digest was taken."""
+    with _opened(delivery.path) as file:
+        if _state(file) != receipt.state:
+            raise _changed(delivery)
+
+
+def _plain_stream(delivery: Delivery) -> BinaryIO:
+    openers = {
+        "none": lambda: delivery.path.open("rb"),
+        "gzip": lambda: gzip.open(delivery.path, "rb"),
+        "zstd": lambda: zstandard.open(delivery.path, "rb"),
+    }
+    return openers[delivery.compression]()  # type: ignore[no-any-return,no-untyped-call]
+
+
+def _copy(stream: BinaryIO, out: BinaryIO, delivery: Delivery) -> None:
+    try:
+        shutil.copyfileobj(stream, out, CHUNK_BYTES)
+    except (OSError, EOFError, zstandard.ZstdError) as error:
+        raise _unreadable(delivery, delivery.compression, error) from error
+
+
+def _recode(stream: BinaryIO, out: BinaryIO, encoding: str, delivery: Delivery) -> None:
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+        for chunk in _chunks(stream):
+            out.write(decoder.decode(chunk).encode())
+        out.write(decoder.decode(b"", final=True).encode())
+    except (OSError, EOFError, zstandard.ZstdError, LookupError) as error:
+        raise _unreadable(delivery, encoding, error) from error
+
+
+def _unreadable(delivery: Delivery, how: Compression | str, error: Exception) -> SourceError:
+    return SourceError(
+        "file-unreadable",
+        f"{delivery.origin} cannot be read as {how}: {error}.",
+        cure="Deliver it whole again, or mend its name's ending or the contract's encoding.",
+    )
+
+
+def _changed(delivery: Delivery) -> SourceError:
+    return SourceError(
+        "file-changed",
+        f"{delivery.origin} was written to while it was being read.",
+        cure="Deliver files under another name and rename them when they are complete; then run again.",
+    )
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise SourceError(
+            "file-unreadable",
+            f"{path} cannot be opened: {error.strerror}.",
+            cure="Check that it exists and is readable.",
+        ) from error
+
+
+def _state(file: BinaryIO) -> tuple[int, int, int]:
+    found = os.fstat(file.fileno())
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK_BYTES):
+        yield chunk
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -1,0 +1,42 @@
+"""Picks the reading for a delivery's format."""
+
+from collections.abc import Mapping
+
+from lake.archive import WorkingFile
+from lake.contract import Contract
+from lake.engine import Session
+from lake.errors import SourceError
+from lake.formats.delimited import read_delimited
+from lake.formats.json_records import read_json, read_json_lines
+from lake.formats.parquet import read_parquet
+from lake.formats.reading import Reading
+from lake.sources.delivery import Delivery
+
+DELIMITERS: Mapping[str, str | None] = {"csv": None, "tsv": "\t"}
+PREFIX = "landing.file"
+
+
+def open_reading(session: Session, contract: Contract, delivery: Delivery, file: WorkingFile) -> Reading:
+    """Gives the reading of a delivery's working file; raises SourceError when the format is not known."""
+    expected = tuple(column.source_name for column in contract.columns)
+    options = contract.server.options
+    if delivery.format in DELIMITERS:
+        return read_delimited(
+            file,
+            expected=expected,
+            delimiter=DELIMITERS[delivery.format] or options.get("delimiter"),
+            has_header=options.get("header", "true").lower() != "false",
+            prefix=PREFIX,
+            origin=delivery.origin,
+        )
+    if delivery.format == "jsonl":
+        return read_json_lines(session, file, expected=expected, prefix=PREFIX)
+    if delivery.format == "json":
+        return read_json(session, file, expected=expected, prefix=PREFIX, origin=delivery.origin)
+    if delivery.format == "parquet":
+        return read_parquet(session, file, origin=delivery.origin)
+    raise SourceError(
+        "format-unknown",
+        f"{delivery.origin} is of the format {delivery.format!r}, which has no reading.",
+        cure="Deliver csv, tsv, json, jsonl or parquet, plain or with .gz or .zst.",
+    )

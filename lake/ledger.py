@@ -1,0 +1,192 @@
+"""The ledger: what became of every batch, and every event of every run.
+
+A landed batch's row is first written into the metadata of the raw commit itself, so that rows and ledger cannot part; a sweep
+copies it into `ops.batches`, where it outlives the Delta log. Batches that never reached raw (held, refused) are written there
+directly. `ops.batches` is only ever appended to: the latest row of a batch is its state.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+import pyarrow as pa
+
+from lake.engine import Session, columns_of, literal, scan_sql
+from lake.run import Event, Run
+from lake.tables import Commit, Store, append_files, read_commits, read_version, stage_files
+
+BatchStatus = Literal["landed", "held", "refused"]
+BATCHES = "ops.batches"
+EVENTS = "ops.events"
+LEDGER_KEY = "ledger"
+
+INSTANT = pa.timestamp("us", "UTC")
+BATCH_SCHEMA = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("batch_id", pa.string()),
+        ("source", pa.string()),
+        ("origin", pa.string()),
+        ("kind", pa.string()),
+        ("status", pa.string()),
+        ("started_at", INSTANT),
+        ("ended_at", INSTANT),
+        ("read_count", pa.int64()),
+        ("accepted_count", pa.int64()),
+        ("quarantined_count", pa.int64()),
+        ("duplicate_count", pa.int64()),
+        ("byte_count", pa.int64()),
+        ("checksum", pa.string()),
+        ("watermark", pa.string()),
+        ("table_version", pa.int64()),
+        ("error", pa.string()),
+        ("attempt_id", pa.string()),
+        ("contract_version", pa.string()),
+        ("contract_digest", pa.string()),
+    ]
+)
+EVENT_SCHEMA = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("at", INSTANT),
+        ("actor", pa.string()),
+        ("event", pa.string()),
+        ("subject", pa.string()),
+        ("record_count", pa.int64()),
+        ("details", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """What became of one batch: one row of `ops.batches`. Counts are records; `table_version` is the raw commit's.
+
+    `attempt_id` ties the batch to the quarantine rows of the landing that counted; others of the same batch do not count.
+    """
+
+    run_id: str
+    batch_id: str
+    source: str
+    origin: str
+    kind: str
+    status: BatchStatus
+    started_at: datetime
+    ended_at: datetime
+    read_count: int | None
+    accepted_count: int | None
+    quarantined_count: int | None
+    duplicate_count: int | None
+    byte_count: int | None
+    checksum: str
+    watermark: str | None
+    table_version: int | None
+    error: str | None
+    attempt_id: str
+    contract_version: str
+    contract_digest: str
+
+
+def to_metadata(record: BatchRecord) -> dict[str, str]:
+    """Gives a batch's row as commit metadata."""
+    return {LEDGER_KEY: json.dumps(asdict(record), default=datetime.isoformat)}
+
+
+def from_commit(commit: Commit) -> BatchRecord | None:
+    """Gives the batch's row that a commit carries, None for commits that landed none."""
+    if LEDGER_KEY not in commit.metadata:
+        return None
+    fields = json.loads(commit.metadata[LEDGER_KEY])
+    for name in ("started_at", "ended_at"):
+        fields[name] = datetime.fromisoformat(fields[name])
+    return replace(BatchRecord(**fields), table_version=commit.version)
+
+
+def record_batches(session: Session, store: Store, records: Sequence[BatchRecord]) -> None:
+    """Appends rows to `ops.batches`."""
+    _append(session, store, BATCHES, pa.Table.from_pylist([asdict(record) for record in records], BATCH_SCHEMA))
+
+
+def sweep_commits(session: Session, store: Store, sources: Iterable[str]) -> int:
+    """Copies the batches of new raw commits into `ops.batches`, and gives how many there were.
+
+    Two sweeps at once may copy a batch twice; the views count it once.
+    """
+    swept = swept_versions(session, store)
+    found = [
+        record
+        for source in sources
+        for commit in read_commits(store, f"raw.{source}", swept.get(source, -1))
+        if (record := from_commit(commit)) is not None
+    ]
+    if found:
+        record_batches(session, store, found)
+    return len(found)
+
+
+def swept_versions(session: Session, store: Store) -> dict[str, int]:
+    """Gives the newest raw version that `ops.batches` knows, by source."""
+    query = f"select source, max(table_version) from ({batches_sql(store)}) group by source"
+    return {source: version for source, version in session.rows(query) if version is not None}
+
+
+def batches_sql(store: Store) -> str:
+    """Gives a select over all rows of `ops.batches`, older states included."""
+    return _scan(store, BATCHES, BATCH_SCHEMA)
+
+
+def latest_batches_sql(store: Store) -> str:
+    """Gives a select over `ops.batches` with one row per source and batch: its present state."""
+    return f"""
+        select * from ({batches_sql(store)})
+        qualify row_number() over (
+            partition by source, batch_id order by ended_at desc, table_version desc nulls last
+        ) = 1
+    """
+
+
+def find_batches(session: Session, store: Store, source: str | None = None) -> list[BatchRecord]:
+    """Gives the present state of all batches, newest last."""
+    where = "" if source is None else f"where source = {literal(source)}"
+    table = session.arrow(f"from ({latest_batches_sql(store)}) {where} order by ended_at, batch_id")
+    return [BatchRecord(**row) for row in table.select(BATCH_SCHEMA.names).to_pylist()]
+
+
+def write_events(session: Session, store: Store, run: Run) -> None:
+    """Appends the run's gathered events to `ops.events` and forgets them; they are one commit."""
+    if not run.events:
+        return
+    written = list(run.events)
+    _append(session, store, EVENTS, pa.Table.from_pylist([_event_row(event) for event in written], EVENT_SCHEMA))
+    del run.events[: len(written)]
+
+
+def events_sql(store: Store) -> str:
+    """Gives a select over all events."""
+    return _scan(store, EVENTS, EVENT_SCHEMA)
+
+
+def _event_row(event: Event) -> dict[str, object]:
+    return {
+        "run_id": event.run_id,
+        "at": event.at,
+        "actor": event.actor,
+        "event": event.kind,
+        "subject": event.subject,
+        "record_count": event.record_count,
+        "details": json.dumps(dict(event.details), default=str),
+    }
+
+
+def _append(session: Session, store: Store, name: str, rows: pa.Table) -> None:
+    session.register("ledger_rows", rows)
+    append_files(store, name, stage_files(session, store, name, "from ledger_rows"))
+
+
+def _scan(store: Store, name: str, schema: pa.Schema) -> str:
+    found = read_version(store, name)
+    if found is None:
+        return scan_sql([], columns_of(schema))
+    return scan_sql([file.path for file in found.files], found.columns, evolved=found.evolved)

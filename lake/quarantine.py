@@ -1,0 +1,138 @@
+"""Quarantine: every record refused, with its line, all reasons and its raw content. Nothing is ever deleted from it.
+
+Rows are appended under the attempt that refused them, before the raw commit; they count once a committed batch names that
+attempt. So a crash in between leaves rows that no view shows, and a rerun cannot double any.
+"""
+
+from typing import TYPE_CHECKING
+
+from lake.engine import Session, literal, scan_sql
+from lake.formats.reading import Reading
+from lake.run import Run
+from lake.tables import StagedFiles, Store, read_version, stage_files
+from lake.validation import reason_table
+
+if TYPE_CHECKING:
+    from lake.landing import Batch
+
+QUARANTINE = "ops.quarantine"
+DUPLICATE_WORDS = {
+    "repeat": "The record is there already, with the same content.",
+    "conflict": "The key is there already, with other content, and the contract takes the first.",
+}
+QUARANTINE_COLUMNS = (
+    ("run_id", "VARCHAR"),
+    ("batch_id", "VARCHAR"),
+    ("attempt_id", "VARCHAR"),
+    ("source", "VARCHAR"),
+    ("origin", "VARCHAR"),
+    ("line", "BIGINT"),
+    ("record_id", "VARCHAR"),
+    ("stage", "VARCHAR"),
+    ("category", "VARCHAR"),
+    ("rule", "VARCHAR"),
+    ("reasons", "VARCHAR[]"),
+    ("column_name", "VARCHAR"),
+    ("details", "VARCHAR"),
+    ("raw_data", "VARCHAR"),
+    ("contract_version", "VARCHAR"),
+    ("quarantined_at", "TIMESTAMP WITH TIME ZONE"),
+    ("replay_of", "VARCHAR"),
+)
+
+
+def stage_refused(
+    session: Session, store: Store, batch: "Batch", run: Run, reading: Reading, broken: str | None
+) -> tuple[StagedFiles | None, int, int]:
+    """Stages the refused records of a judged batch; gives the files, how many are quarantined, how many duplicates.
+
+    It reads `landing.numbered` and `landing.duplicates`; None when nothing was refused.
+    """
+    session.execute(
+        """
+        create or replace table landing.refused as
+        select _line, _reasons as reasons from landing.numbered where _reasons is not null
+        union all
+        select _line, ['duplicate:' || rule] as reasons
+        from landing.numbered join landing.duplicates using (_ordinal)
+        """
+    )
+    duplicates = session.value("select count(*) from landing.refused where reasons = ['duplicate:repeat']")
+    refused = session.value("select count(*) from landing.refused")
+    broken_count = 0 if broken is None else session.value(f"select count(*) from {broken}")
+    if refused + broken_count == 0:
+        return None, 0, 0
+    if refused:
+        reading.raw_data(session, "landing.refused", "landing.raw_texts")
+    else:
+        session.execute("create or replace table landing.raw_texts (_line bigint, raw_data varchar)")
+    _register_words(session, batch)
+    rows = _refused_select() + ("" if broken is None else f" union all {_broken_select(broken)}")
+    staged = stage_files(session, store, QUARANTINE, _with_batch(batch, run, rows))
+    return staged, refused + broken_count - duplicates, duplicates
+
+
+def quarantine_sql(store: Store) -> str:
+    """Gives a select over all quarantine rows, those of attempts that came to nothing included."""
+    found = read_version(store, QUARANTINE)
+    if found is None:
+        return scan_sql([], QUARANTINE_COLUMNS)
+    return scan_sql([file.path for file in found.files], found.columns, evolved=found.evolved)
+
+
+def _register_words(session: Session, batch: "Batch") -> None:
+    session.register("reason_words", reason_table(batch.contract))
+    repeats = " union all ".join(
+        f"select 'duplicate:{rule}', {literal(rule)}, 'DUPLICATE_RECORD', null, {literal(words)}"
+        for rule, words in DUPLICATE_WORDS.items()
+    )
+    session.execute(
+        f"""
+        create or replace table landing.words as
+        from reason_words
+        union all {repeats}
+        union all
+        select distinct reasons[1], 'schema-drift', 'SCHEMA_MISMATCH', null, substr(reasons[1], 7)
+        from landing.refused where starts_with(reasons[1], 'drift:')
+        """
+    )
+
+
+def _refused_select() -> str:
+    return """
+        select refused._line, first_word.category, first_word.rule, refused.reasons, first_word.column_name,
+            array_to_string(list_transform(refused.reasons, lambda code: coalesce(words.by_code[code], code)), ' ')
+                as details,
+            texts.raw_data
+        from landing.refused as refused
+        cross join (select map_from_entries(list((code, message))) as by_code from landing.words) as words
+        left join landing.words as first_word on first_word.code = refused.reasons[1]
+        left join landing.raw_texts as texts on texts._line = refused._line
+    """
+
+
+def _broken_select(broken: str) -> str:
+    return f"""
+        select _line, category, rule, ['structure:' || rule] as reasons, null as column_name, message as details, raw_data
+        from {broken}
+    """
+
+
+def _with_batch(batch: "Batch", run: Run, rows: str) -> str:
+    return f"""
+        select
+            {literal(run.id)} as run_id,
+            {literal(batch.batch_id)} as batch_id,
+            {literal(batch.attempt_id)} as attempt_id,
+            {literal(batch.contract.source)} as source,
+            {literal(batch.delivery.origin)} as origin,
+            cast(_line as bigint) as line,
+            {literal(batch.batch_id[:16] + ":")} || _line as record_id,
+            'raw' as stage,
+            category, rule, reasons, cast(column_name as varchar) as column_name, details, raw_data,
+            {literal(batch.contract.version)} as contract_version,
+            timestamptz {literal(batch.started_at.isoformat())} as quarantined_at,
+            cast(null as varchar) as replay_of,
+        from ({rows})
+        order by line
+    """

@@ -1,0 +1,46 @@
+"""The source `local`: one file, a folder, or a pattern."""
+
+import glob
+from collections.abc import Iterator
+from pathlib import Path
+
+from lake.contract import Contract
+from lake.errors import SourceError
+from lake.sources.delivery import COMPRESSIONS, Delivery, compression_of
+
+FORMATS = {".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+
+
+def file_deliveries(contract: Contract, project: Path) -> Iterator[Delivery]:
+    """Gives the files of a contract in the order of their names; none is an error only for a plain file name.
+
+    Raises SourceError when a file that the contract names outright is missing.
+    """
+    for path in find_files(contract, project):
+        yield file_delivery(contract, path, project)
+
+
+def find_files(contract: Contract, project: Path) -> list[Path]:
+    """Gives the files that a contract's path means: the file, all files of the folder, or what the pattern matches."""
+    place = project / contract.server.path
+    if place.is_dir():
+        return sorted(path for path in place.rglob("*") if path.is_file() and not path.name.startswith("."))
+    if place.is_file():
+        return [place]
+    if not glob.has_magic(str(place)):
+        raise SourceError(
+            "source-missing",
+            f"The source {contract.source!r} names {contract.server.path!r}, and there is no such file.",
+            cure="Deliver the file, or mend `servers[].path` in the contract.",
+            path=contract.path,
+        )
+    found = (Path(name) for name in glob.glob(str(place), recursive=True))
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+
+
+def file_delivery(contract: Contract, path: Path, project: Path) -> Delivery:
+    """Gives one file as a delivery; its format is its name's, else the contract's."""
+    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
+    form = FORMATS.get(plain.suffix.lower(), contract.server.format)
+    origin = path.relative_to(project).as_posix() if path.is_relative_to(project) else path.name
+    return Delivery(origin, path, form, compression_of(path))
