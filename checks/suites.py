@@ -1,0 +1,142 @@
+"""The checks of a project: SodaCL files per table and stage, found and read without importing Soda."""
+
+import re
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from lake.errors import ModelError
+
+Stage = Literal["raw", "staging", "intermediate", "marts", "pipeline"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+SUFFIXES = (".yml", ".yaml")
+SECTION = re.compile(r"^(?P<what>checks for|filter|configurations for)\s+(?P<table>[\w.\"]+)\s*(\[[^\]]+\])?$")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The checks of one table at one stage.
+
+    `table_name` is the qualified table, for the pipeline stage `pipeline.<file stem>`. `sodacl` is YAML in which a bare
+    table name means the stage's own schema. `path` is the file a person mends; `lines` gives, for generated YAML, the
+    line of that file each of its lines came from.
+    """
+
+    stage: Stage
+    table_name: str
+    sodacl: str
+    path: Path
+    lines: tuple[int, ...] = ()
+
+    def line_in_file(self, line: int | None) -> int | None:
+        """Gives the line of `path` that a line of `sodacl` stands for."""
+        if line is None or not self.lines:
+            return line
+        return self.lines[min(line, len(self.lines)) - 1]
+
+
+def find_suites(checks_dir: Path, tables: Set[str] | None = None) -> list[Suite]:
+    """Reads every check file of a project, in the order of the stages and names.
+
+    Takes: the project's checks folder; the qualified names of the tables that are landed or built (None: any).
+    Raises: ModelError for a file that is no SodaCL, stands in no stage's folder, or checks a table nobody makes.
+    """
+    suites = []
+    for path in sorted(checks_dir.rglob("*")) if checks_dir.is_dir() else ():
+        if path.suffix in SUFFIXES:
+            suites.append(_read_suite(path, _stage_of(path, checks_dir)))
+    for suite in suites:
+        if tables is not None and suite.stage != "pipeline" and suite.table_name not in tables:
+            raise ModelError(
+                "check-table-unknown",
+                f"These checks are for '{suite.table_name}', which no contract lands and no model builds.",
+                cure="Name the file as its table, or delete it.",
+                path=suite.path,
+                line=1,
+            )
+    return sorted(suites, key=lambda suite: (STAGES.index(suite.stage), suite.table_name))
+
+
+def _stage_of(path: Path, checks_dir: Path) -> Stage:
+    for stage in STAGES:
+        if path.parent == checks_dir / stage:
+            return stage
+    raise ModelError(
+        "check-stage-unknown",
+        f"The folder '{path.parent.name}' is no stage, so these checks would never run.",
+        cure=f"Move the file to one of {', '.join(f'checks/{stage}/' for stage in STAGES)}.",
+        path=path,
+    )
+
+
+def _read_suite(path: Path, stage: Stage) -> Suite:
+    suite = Suite(stage, f"{stage}.{path.stem}", path.read_text(encoding="utf-8"), path)
+    for title, _, line in sections(suite):
+        _require_section(suite, title, line)
+    return suite
+
+
+def sections(suite: Suite) -> Iterator[tuple[str, Any, int]]:
+    """Gives the top-level sections of a suite as title, content and line; raises ModelError when it is no YAML."""
+    document = _load_yaml(suite)
+    if document is None:
+        return
+    if not isinstance(document, dict):
+        message = f"A check file holds sections such as 'checks for {suite.table_name.partition('.')[2]}:', not a list."
+        raise ModelError("check-file-invalid", message, path=suite.path, line=suite.line_in_file(1))
+    for title, content in document.items():
+        yield str(title), content, document.lc.data[title][0] + 1  # type: ignore[attr-defined]  # ruamel's mapping
+
+
+def _load_yaml(suite: Suite) -> object:
+    try:
+        return YAML().load(suite.sodacl)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = None if mark is None else mark.line + 1
+        problem = error.problem or error.context or "it cannot be read"
+        message = f"This is no YAML: {problem}."
+        raise ModelError("check-file-invalid", message, path=suite.path, line=suite.line_in_file(line)) from error
+    except YAMLError as error:
+        raise ModelError("check-file-invalid", f"This is no YAML: {error}.", path=suite.path, line=1) from error
+
+
+def _require_section(suite: Suite, title: str, line: int) -> None:
+    """Raises ModelError for a section that is of another table, or that a gate cannot evaluate."""
+    if title == "checks":
+        return
+    section = SECTION.match(title)
+    if section is None:
+        raise ModelError(
+            "check-section-unknown",
+            f"A gate has no use for the section '{title}'.",
+            cure="Write 'checks for TABLE:', 'checks:', 'filter TABLE [name]:' or 'configurations for TABLE:'.",
+            path=suite.path,
+            line=line,
+        )
+    table = section["table"].replace('"', "")
+    if suite.stage == "pipeline":
+        _require_qualified(suite, table, line)
+    elif table not in (suite.table_name, suite.table_name.partition(".")[2]):
+        raise ModelError(
+            "check-table-mismatch",
+            f"This file holds the checks of '{suite.table_name}', and its section is about '{table}'.",
+            cure=f"Move it to checks/{suite.stage}/{table.rpartition('.')[2]}.yml, or to checks/pipeline/.",
+            path=suite.path,
+            line=line,
+        )
+
+
+def _require_qualified(suite: Suite, table: str, line: int) -> None:
+    if "." not in table:
+        raise ModelError(
+            "check-table-unqualified",
+            f"The pipeline's checks see every schema, so '{table}' may be any table of that name.",
+            cure=f"Write its schema too, e.g. marts.{table}.",
+            path=suite.path,
+            line=line,
+        )

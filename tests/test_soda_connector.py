@@ -1,0 +1,41 @@
+"""The connector: nothing of Soda's reaches out, writes, prints or stays behind."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROBE = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from checks.gate import run_gate
+from checks.suites import Suite
+from lake.engine import EngineLimits, Session
+with Session(EngineLimits()) as session:
+    session.execute("create table marts.t as select 'x@y' as a")
+    checks = Suite("marts", "marts.t", "checks for t:\\n  - missing_count(nowhere) = 0\\n  - min(a) > 3\\n", Path("t.yml"))
+    gate = run_gate(session, "marts", [checks], {}, now=datetime.now(UTC))
+    assert [result.outcome for result in gate.results] == ["error", "error"], gate
+from opentelemetry import trace
+assert trace._TRACER_PROVIDER is None, "a global tracer provider was installed"
+from soda.telemetry.soda_telemetry import SodaTelemetry
+from soda.common.config_helper import ConfigHelper
+assert ConfigHelper.get_instance().send_anonymous_usage_stats is False
+import threading
+assert threading.active_count() == 1, threading.enumerate()
+"""
+
+
+def test_soda_connector_sends_writes_and_prints_nothing(tmp_path: Path) -> None:
+    """A process that gates has no telemetry, no tracer, no settings file in its home and no line of Soda's output."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE],
+        env={**os.environ, "HOME": str(tmp_path)},
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
