@@ -1,0 +1,290 @@
+"""What a page's author writes with: `query`, `kpi`, `chart`, `table`, `heat`, `compare`, and the blocks around them."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from lake.errors import ModelError
+from reports.building import change_between, check_kind, compare_runs, draw_series, shade, trend_points
+from reports.context import PageContext
+from reports.data import MOST_ROWS, Column, QueryDesk, Result
+from reports.figures import Chart, Comparison, Figure, Heat, Kpi, PageFigure, Table
+from reports.formats import KINDS, Formatter
+from reports.selection import chosen_rows, chosen_words, first_choice, followed
+
+Caller = Callable[[], str]
+Names = str | Sequence[str]
+PAGE_ROWS, MAIL_ROWS = 12, 6  # of a table, when the page does not say
+
+
+class Medium(Protocol):
+    """Where figures are written to: the page, the mail or the plain text."""
+
+    def draw(self, kind: str, **subject: object) -> str:
+        """Gives one figure or block as the medium writes it."""
+        ...
+
+
+class Canvas:
+    """One drawing of a page in one medium; what it has drawn stands in `figures` and `recorded`."""
+
+    def __init__(self, page: str, desk: QueryDesk, context: PageContext, medium: Medium) -> None:
+        """Takes the page's name, its data, what it is told, and the medium."""
+        self._page, self._desk, self._context, self._medium = page, desk, context, medium
+        self._formatter = Formatter(context.timezone, context.currency)
+        self._charts: dict[str, Chart] = {}
+        self.figures: dict[str, Figure] = {}
+        self.parts: list[tuple[str, str]] = []
+        self.recorded: list[PageFigure] = []
+
+    def words_for_author(self) -> dict[str, Any]:
+        """Gives the names a page may use."""
+        names = ("query", "value", "kpi", "chart", "table", "heat", "compare", "part", "tiles", "pair", "words")
+        return {"context": self._context, **{name: getattr(self, name) for name in names}}
+
+    def query(self, sql: str, limit: int = MOST_ROWS) -> Result:
+        """Runs a select; gives its first `limit` rows and the count of all."""
+        return self._desk.query(sql, limit)
+
+    def value(self, result: Result, column: str, format: str = "") -> str:  # noqa: A002  # the author's word for it
+        """Gives a value of the first row, written in full, for use in words."""
+        if result.withheld:
+            return "(withheld)"
+        shown = _column(result, column, format)
+        return self._formatter.show(result.first(column), shown.format)
+
+    def kpi(  # noqa: PLR0913  # what an author can say of a figure, by keyword
+        self,
+        title: str,
+        result: Result,
+        column: str,
+        *,
+        format: str = "",  # noqa: A002
+        before: str = "",
+        since: str = "the month before",
+        better: str = "more",
+        trend: Result | None = None,
+        trend_column: str = "",
+        note: str = "",
+    ) -> str:
+        """Draws one number, with its change since column `before`, else since the page's previous rendering."""
+        figure_id = self._name(title)
+        if result.withheld:
+            return self._withhold("kpi", Kpi(figure_id, title, note, result.withheld, "", None, ""))
+        shown, value = _column(result, column, format), result.first(column)
+        self.recorded.append(PageFigure(self._page, figure_id, value))
+        old = result.first(before) if before else self._context.previous_figures.get(figure_id)
+        label = since if before else self._context.previous_label
+        change = change_between(value, old, shown.format, label, better)
+        points = trend_points(trend.values(trend_column or column)) if trend and not trend.withheld else ""
+        written = self._formatter.show(value, shown.format)
+        return self._draw("kpi", Kpi(figure_id, title, note, (), written, change, points))
+
+    def chart(  # noqa: PLR0913  # what an author can say of a figure, by keyword
+        self,
+        title: str,
+        result: Result,
+        *,
+        x: str,
+        y: Names,
+        kind: str = "bar",
+        series: str | None = None,
+        select: str | None = None,
+        follows: Names = (),
+        format: str = "",  # noqa: A002
+        labels: Mapping[str, str] | None = None,
+        in_mail: bool = True,
+        note: str = "",
+    ) -> str:
+        """Draws a result; with `select`, a click on a category narrows the figures that follow this one."""
+        check_kind(kind)
+        chart_id, names = self._name(title), _names(follows)
+        leaders = followed(self._charts, names, result)
+        if result.withheld:
+            empty, column = Result("", ""), Column("", "", "text")
+            chart = Chart(
+                chart_id, title, note, result.withheld, empty, kind, column, (), None, "", select, None, names, "", (), (), in_mail
+            )
+            self._charts[chart_id] = chart
+            return self._withhold("chart", chart)
+        across, split = _relabel(result, x, labels), None if series is None else _relabel(result, series, labels)
+        values = tuple(_relabel(result, name, labels) for name in _names(y))
+        rows = chosen_rows(result, leaders)
+        categories, drawn = draw_series(rows, result, across, values, split)
+        chart = Chart(
+            id=chart_id,
+            title=title,
+            note=note,
+            withheld=(),
+            result=result,
+            kind=kind,
+            x=across,
+            y=values,
+            series=split,
+            format=_known_format(format) or values[0].format,
+            select=select,
+            chosen=first_choice(select, rows, result.position(x)),
+            follows=names,
+            narrowed=chosen_words(leaders, self._formatter),
+            categories=tuple(self._formatter.brief(each, across.format) for each in categories),
+            drawn=drawn,
+            in_mail=in_mail,
+        )
+        self._charts[chart_id] = chart
+        return self._draw("chart", chart)
+
+    def table(  # noqa: PLR0913  # what an author can say of a figure, by keyword
+        self,
+        title: str,
+        result: Result,
+        *,
+        columns: Names = (),
+        labels: Mapping[str, str] | None = None,
+        formats: Mapping[str, str] | None = None,
+        totals: Names = (),
+        follows: Names = (),
+        filters: Names = (),
+        page_rows: int = PAGE_ROWS,
+        mail_rows: int = MAIL_ROWS,
+        note: str = "",
+    ) -> str:
+        """Draws rows to sort, filter, page through and export; `totals` are summed over all rows of the query."""
+        table_id, names = self._name(title), _names(follows)
+        leaders = followed(self._charts, names, result)
+        if result.withheld:
+            nothing = Table(
+                table_id, title, note, result.withheld, Result("", ""), (), (), 0, 0, 0, {}, (), "", ()
+            )
+            return self._withhold("table", nothing)
+        shown = tuple(
+            replace(_relabel(result, name, labels), format=_known_format((formats or {}).get(name, "")) or column.format)
+            for name in (_names(columns) or [each.name for each in result.columns])
+            for column in [result.column(name)]
+        )
+        rows = chosen_rows(result, leaders)
+        places = [result.position(column.name) for column in shown]
+        table = Table(
+            id=table_id,
+            title=title,
+            note=note,
+            withheld=(),
+            result=result,
+            columns=shown,
+            first=tuple(tuple(row[place] for place in places) for row in rows[:page_rows]),
+            matching=len(rows),
+            page_rows=page_rows,
+            mail_rows=mail_rows,
+            totals=self._sum(table_id, result, _names(totals), shown),
+            follows=names,
+            narrowed=chosen_words(leaders, self._formatter),
+            filters=tuple(result.column(name).name for name in _names(filters)),
+        )
+        return self._draw("table", table)
+
+    def heat(self, title: str, result: Result, *, row: str, column: str, value: str, note: str = "") -> str:
+        """Draws a table of shades: a line per `row`, a column per `column`, the darker the higher."""
+        heat_id = self._name(title)
+        if result.withheld:
+            return self._withhold("heat", Heat(heat_id, title, note, result.withheld, Result("", ""), "", (), ()))
+        headings, lines = shade(result, row, column, value, self._formatter)
+        return self._draw("heat", Heat(heat_id, title, note, (), result, result.column(row).label, headings, lines))
+
+    def compare(  # noqa: PLR0913  # what an author can say of a figure, by keyword
+        self,
+        title: str,
+        result: Result,
+        *,
+        by: str,
+        keys: Names,
+        values: Names,
+        labels: Mapping[str, str] | None = None,
+        page_rows: int = PAGE_ROWS,
+        mail_rows: int = MAIL_ROWS,
+        note: str = "",
+    ) -> str:
+        """Draws two runs side by side, chosen by the reader; the rows come newest run first."""
+        figure_id = self._name(title)
+        if result.withheld:
+            column = Column("", "", "text")
+            nothing = Comparison(
+                figure_id, title, note, result.withheld, Result("", ""), column, (), (), (), "", "", (), 0, 0
+            )
+            return self._withhold("compare", nothing)
+        run = result.column(by)
+        parts, measures = (tuple(_relabel(result, name, labels) for name in _names(given)) for given in (keys, values))
+        runs, lines = compare_runs(result, run, parts, measures, self._formatter)
+        after, before = (*runs, "", "")[:2]
+        comparison = Comparison(
+            figure_id, title, note, (), result, run, parts, measures, runs, before, after, lines, page_rows, mail_rows
+        )
+        return self._draw("compare", comparison)
+
+    def part(self, title: str, *, caller: Caller) -> str:
+        """Draws one part of the page: a tab there, a heading elsewhere."""
+        part_id = _slug(title)
+        self.parts.append((part_id, title))
+        return self._medium.draw("part", id=part_id, title=title, first=len(self.parts) == 1, body=caller())
+
+    def tiles(self, *, caller: Caller) -> str:
+        """Draws KPIs in a row."""
+        return self._medium.draw("tiles", body=caller())
+
+    def pair(self, *, caller: Caller) -> str:
+        """Draws figures side by side where there is room."""
+        return self._medium.draw("pair", body=caller())
+
+    def words(self, *, caller: Caller) -> str:
+        """Draws Markdown as the medium writes it."""
+        lines = [line.strip() for line in str(caller()).strip().splitlines()]
+        return self._medium.draw("words", text="\n".join(lines))
+
+    def _sum(
+        self, table_id: str, result: Result, names: Sequence[str], columns: Sequence[Column]
+    ) -> dict[str, str]:
+        codes = {column.name: column.format for column in columns}
+        sums = dict(zip(names, self._desk.totals(result, names), strict=True))
+        self.recorded.append(PageFigure(self._page, f"{table_id}.rows", result.row_count))
+        self.recorded.extend(PageFigure(self._page, f"{table_id}.{name}", total) for name, total in sums.items())
+        return {name: self._formatter.show(total, codes.get(name, "number")) for name, total in sums.items()}
+
+    def _name(self, title: str) -> str:
+        name = _slug(title)
+        if name in self.figures:
+            message = f"Two figures of the page are called '{title}'."
+            raise ModelError("page-figure-twice", message, cure="Give each figure a title of its own.")
+        return name
+
+    def _draw(self, kind: str, figure: Figure) -> str:
+        self.figures[figure.id] = figure
+        return self._medium.draw(kind, figure=figure, show=self._formatter.show)
+
+    def _withhold(self, kind: str, figure: Figure) -> str:
+        self.figures[figure.id] = figure
+        return self._medium.draw("withheld", figure=figure, kind=kind)
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def _names(given: Names) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _known_format(code: str) -> str:
+    if code and code.split(":")[0] not in KINDS:
+        raise ModelError("page-choice", f"format='{code}' is not known.", cure=f"Use one of {', '.join(KINDS)}.")
+    return code
+
+
+def _column(result: Result, name: str, code: str) -> Column:
+    column = result.column(name)
+    return replace(column, format=_known_format(code) or column.format)
+
+
+def _relabel(result: Result, name: str, labels: Mapping[str, str] | None) -> Column:
+    column = result.column(name)
+    return replace(column, label=(labels or {}).get(name, column.label))
+
+
