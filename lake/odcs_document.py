@@ -1,0 +1,234 @@
+"""An ODCS file as plain values that know the line they stand on, checked against the standard's JSON schema."""
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from lake.errors import ContractError
+
+if TYPE_CHECKING:
+    import yaml
+    from jsonschema.exceptions import ValidationError
+
+Location = tuple[str | int, ...]
+
+CLOSE_ENOUGH = 0.6  # difflib's own default: finds one wrong, missing or swapped letter even in short words
+LEFT_TO_OUR_CHECKS = ("unevaluatedProperties", "additionalProperties", "oneOf", "uniqueItems")
+LONGEST_QUOTE = 160  # characters of a schema validator's message that still help a reader
+
+# YAML 1.2 core schema: `no`, `on` and `2026-01-31` stay the text their author wrote.
+CORE_SCALARS: tuple[tuple[re.Pattern[str], Any], ...] = (
+    (re.compile(r"null|Null|NULL|~|"), lambda _: None),
+    (re.compile(r"true|True|TRUE"), lambda _: True),
+    (re.compile(r"false|False|FALSE"), lambda _: False),
+    (re.compile(r"[-+]?[0-9]+"), int),
+    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), Decimal),  # exact, as it was written
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One value of a contract file: a mapping, a list or a scalar, with its place in the file."""
+
+    value: Any
+    path: Path
+    lines: Mapping[Location, int]
+    at: Location = ()
+
+    @property
+    def line(self) -> int:
+        """The line the value is declared on, counted from 1."""
+        return self.line_at(self.at)
+
+    def line_at(self, location: Location) -> int:
+        """Gives the line of a location, or of the nearest thing around it."""
+        while location and location not in self.lines:
+            location = location[:-1]
+        return self.lines.get(location, 1)
+
+    def get(self, key: str) -> "Part | None":
+        """Gives what stands under a key; None when the key is missing."""
+        if not isinstance(self.value, dict) or key not in self.value:
+            return None
+        return Part(self.value[key], self.path, self.lines, (*self.at, key))
+
+    def each(self, key: str) -> "Iterator[Part]":
+        """Gives the entries of the list under a key, none when the key is missing."""
+        entries = self.value.get(key) if isinstance(self.value, dict) else None
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            yield Part(entry, self.path, self.lines, (*self.at, key, index))
+
+    def text(self, key: str) -> str:
+        """Gives the text under a key, trimmed, and "" when there is none."""
+        value = self.value.get(key) if isinstance(self.value, dict) else None
+        return "" if value is None else str(value).strip()
+
+    def error(self, code: str, message: str, cure: str, key: str | None = None) -> ContractError:
+        """Makes the error that points at this value, or at one of its keys."""
+        line = self.line if key is None else self.line_at((*self.at, key))
+        return ContractError(code, message, cure=cure, path=self.path, line=line)
+
+
+def read_document(path: Path, text: str) -> Part:
+    """Reads YAML into plain values and lines.
+
+    Raises ContractError for text that is no YAML, for a key that stands twice and for a file that is no mapping.
+    """
+    import yaml
+
+    loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    try:
+        root = yaml.compose(text, Loader=loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error)
+        message, cure = f"The file is not readable as YAML: {problem}.", "Mend the indentation, quotes or colons there."
+        line = None if mark is None else mark.line + 1
+        raise ContractError("contract-not-yaml", message, cure=cure, path=path, line=line) from error
+    lines: dict[Location, int] = {}
+    value = None if root is None else _plain(root, (), lines, path, frozenset())
+    if not isinstance(value, dict):
+        message, cure = "The file holds no contract.", "Begin it with 'apiVersion: v3.1.0' and 'kind: DataContract'."
+        raise ContractError("contract-empty", message, cure=cure, path=path, line=1)
+    return Part(value, path, lines)
+
+
+def _plain(node: "yaml.Node", at: Location, lines: dict[Location, int], path: Path, around: frozenset[int]) -> Any:
+    """Turns a YAML node into plain values, writing down the line of every location."""
+    import yaml
+
+    lines.setdefault(at, node.start_mark.line + 1)
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node)
+    if id(node) in around:
+        message = "An alias (*) points at something that contains it."
+        line = node.start_mark.line + 1
+        raise ContractError("contract-not-yaml", message, cure="Write the values out.", path=path, line=line)
+    around |= {id(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(entry, (*at, index), lines, path, around) for index, entry in enumerate(node.value)]
+    found: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key, line = str(key_node.value), key_node.start_mark.line + 1
+        if key in found:
+            message = f"Key '{key}' stands twice; first on line {lines[(*at, key)]}."
+            raise ContractError("key-repeated", message, cure="Keep one of the two.", path=path, line=line)
+        lines[(*at, key)] = line
+        found[key] = _plain(value_node, (*at, key), lines, path, around)
+    return found
+
+
+def _scalar(node: "yaml.ScalarNode") -> Any:
+    if node.style in (None, ""):  # plain, as PyYAML and libyaml say it
+        for pattern, convert in CORE_SCALARS:
+            if pattern.fullmatch(node.value):
+                return convert(node.value)
+    return node.value
+
+
+@cache
+def odcs_schema() -> dict[str, Any]:
+    """Gives the JSON schema of ODCS, as the standard's own package ships it."""
+    text = files("open_data_contract_standard").joinpath("schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def check_keys(part: Part, known: Collection[str], what: str) -> None:
+    """Raises ContractError for the first key of a mapping that is not among the known ones."""
+    for key in part.value:
+        if key not in known:
+            message = f"Unknown key '{key}' in {what}."
+            raise part.error("key-unknown", message, did_you_mean(key, known, "Remove it."), key)
+
+
+def schema_errors(document: Part) -> "tuple[ValidationError, ...]":
+    """Gives everything that breaks the standard's JSON schema, the deepest first: it is the cause of the others."""
+    from jsonschema import Draft201909Validator
+
+    errors = Draft201909Validator(odcs_schema()).iter_errors(document.value)
+    return tuple(sorted(errors, key=lambda error: -len(error.absolute_path)))
+
+
+def check_shape(document: Part, errors: "Sequence[ValidationError]") -> None:
+    """Raises ContractError for a missing key and for a value of the wrong kind.
+
+    Unknown keys are left to `check_keys`, which knows what was meant, and to `check_rest`.
+    """
+    told = [error for error in errors if str(error.validator) not in LEFT_TO_OUR_CHECKS]
+    if told:
+        raise _explained(document, told[0])
+
+
+def check_rest(document: Part, errors: "Sequence[ValidationError]") -> None:
+    """Raises ContractError for what the JSON schema refuses and no check of ours has found."""
+    if errors:
+        raise _explained(document, errors[0])
+
+
+def _explained(document: Part, error: "ValidationError") -> ContractError:
+    location, wanted = tuple(error.absolute_path), cast("Any", error.validator_value)
+    name, reason = dotted(location), _shortened(error.message)
+    message, cure = f"Key '{name}' is not as ODCS wants it: {reason}.", "docs/contracts.md tells what may stand there."
+    if error.validator == "required":
+        given: Any = error.instance
+        missing = next(key for key in wanted if key not in given)
+        message = f"Key '{missing}' is missing{f' in {name!r}' if name else ''}."
+        near = difflib.get_close_matches(missing, given, n=1, cutoff=CLOSE_ENOUGH)
+        cure = f"Is '{near[0]}' meant to be '{missing}'?" if near else "Add it."
+        location = (*location, *near)
+    elif error.instance is None:
+        message, cure = f"Key '{name}' is empty.", f"Write {_wanted(error)} there, or remove the key."
+    elif error.validator == "enum":
+        message = f"Key '{name}' holds '{error.instance}', which ODCS does not know."
+        cure = did_you_mean(str(error.instance), [str(value) for value in wanted])
+    elif error.validator == "type":
+        cure = f"Write {_wanted(error)} there."
+    return ContractError("contract-invalid", message, cure=cure, path=document.path, line=document.line_at(location))
+
+
+def _wanted(error: "ValidationError") -> str:
+    names = {
+        "string": "a text (in quotes, if it looks like a number)",
+        "array": "a list",
+        "object": "a mapping",
+        "boolean": "true or false",
+        "integer": "a whole number",
+        "number": "a number",
+    }
+    wanted = cast("Any", error.validator_value) if error.validator == "type" else []
+    kinds = [wanted] if isinstance(wanted, str) else list(wanted)
+    return " or ".join(names.get(str(kind), str(kind)) for kind in kinds) or "a value"
+
+
+def _shortened(message: str) -> str:
+    plain = re.sub(r"Decimal\('([^']*)'\)", r"\1", message)
+    return plain if len(plain) <= LONGEST_QUOTE else plain[:LONGEST_QUOTE] + " …"
+
+
+def value_text(value: object) -> str:
+    """Gives a scalar of the file as the text a source would write: `true`, `0.10`, `2026-01-31`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def dotted(location: Location) -> str:
+    """Gives a location as people write it, e.g. `schema[0].properties[2].name`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).lstrip(".")
+
+
+def did_you_mean(word: str, known: Collection[str], otherwise: str = "") -> str:
+    """Gives the cure for a misspelt word: the nearest known one, else all of them when they are few."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=CLOSE_ENOUGH)
+    if near:
+        return f"Did you mean '{by_lower[near[0]]}'?"
+    return otherwise or f"Use one of: {', '.join(known)}."

@@ -1,0 +1,33 @@
+"""The custom properties of an ODCS file: the promises Sluice keeps that the standard has no key for."""
+
+import difflib
+from collections.abc import Collection
+
+from lake.odcs_document import Part, check_keys
+
+OURS = ("", "sluice")  # the vendors whose custom properties are read; the others belong to other tools
+SPELLING = 0.8  # likeness from which an unknown property is taken for a misspelt one of ours
+
+
+def custom_properties(part: Part, known: Collection[str]) -> dict[str, Part]:
+    """Gives the values of an element's custom properties by name, those we know and no others.
+
+    Raises ContractError for one that stands twice and for one that looks like a misspelling of ours.
+    """
+    found: dict[str, Part] = {}
+    for entry in part.each("customProperties"):
+        check_keys(entry, ("property", "value", "id", "description", "vendor"), "a custom property")
+        name, value = entry.text("property"), entry.get("value")
+        if entry.text("vendor").lower() not in OURS or value is None:
+            continue
+        if name in found:
+            message = f"Custom property '{name}' stands twice; first on line {found[name].line}."
+            raise entry.error("key-repeated", message, "Keep one of the two.", "property")
+        if name in known:
+            found[name] = value
+            continue
+        near = difflib.get_close_matches(name, known, n=1, cutoff=SPELLING)
+        if near:
+            cure = f"Did you mean '{near[0]}'? If it belongs to another tool, name that one under 'vendor'."
+            raise entry.error("key-unknown", f"Unknown custom property '{name}'.", cure, "property")
+    return found

@@ -1,0 +1,71 @@
+"""The `servers` of an ODCS file: where the source delivers."""
+
+import codecs
+from collections.abc import Mapping
+
+from lake.contract import Server
+from lake.odcs_document import Part, check_keys, did_you_mean
+from lake.odcs_properties import custom_properties
+
+FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
+FORMAT_ALIASES: Mapping[str, str] = {"ndjson": "jsonl"}
+LOCAL_KEYS = (
+    *("server", "type", "path", "format", "encoding"),
+    *("id", "description", "environment", "roles", "customProperties"),
+)
+LOCAL_OPTIONS = ("delimiter", "quote", "escape")
+NOT_OPTIONS = ("server", "type", "path", "location", "format", "id", "description", "environment", "roles")
+
+
+def read_server(document: Part) -> Server:
+    """Reads the first of a contract's servers; raises ContractError when there is none or it cannot be read from."""
+    server = next(document.each("servers"), None)
+    if server is None:
+        cure = "Add 'servers:' with 'type: local', 'path' and 'format'."
+        raise document.error("server-missing", "The contract does not say where its data come from ('servers').", cure)
+    return _local(server) if server.text("type") == "local" else _other(server)
+
+
+def _local(server: Part) -> Server:
+    for key in LOCAL_OPTIONS:
+        if key in server.value:
+            message = f"Key '{key}' of a server is none of ODCS."
+            cure = f"Write it under 'customProperties: [{{property: {key}, value: …}}]'."
+            raise server.error("key-unknown", message, cure, key)
+    check_keys(server, LOCAL_KEYS, "a server of type 'local'")
+    if not server.text("path"):
+        raise server.error("server-unfit", "Key 'path' is empty.", "Write a path below the project folder.", "path")
+    written = server.text("format").lower()
+    format_name = FORMAT_ALIASES.get(written, written)
+    if format_name not in FORMATS:
+        message = f"Key 'format' is '{server.text('format')}', which cannot be read."
+        raise server.error("server-unfit", message, did_you_mean(format_name, FORMATS), "format")
+    found = custom_properties(server, LOCAL_OPTIONS)
+    for name, part in found.items():
+        if len(str(part.value)) != 1:
+            message = f"Custom property '{name}' is '{part.value}', not one character."
+            raise part.error("server-unfit", message, r'Write it as one, e.g. ";" or "\t" in double quotes.')
+    options = {name: str(part.value) for name, part in found.items()}
+    return Server("local", server.text("path"), format_name, {**options, **_encoding(server)})
+
+
+def _encoding(server: Part) -> Mapping[str, str]:
+    written = server.text("encoding")
+    if not written:
+        return {}
+    try:
+        codecs.lookup(written)
+    except LookupError as error:
+        message = f"Key 'encoding' is '{written}', which is none."
+        raise server.error("server-unfit", message, "Write e.g. 'utf-8' or 'latin-1'.", "encoding") from error
+    return {"encoding": written}
+
+
+def _other(server: Part) -> Server:
+    options = {
+        key: str(value)
+        for key, value in server.value.items()
+        if key not in NOT_OPTIONS and isinstance(value, str | int) and not isinstance(value, bool)
+    }
+    path = server.text("path") or server.text("location")
+    return Server(server.text("type"), path, server.text("format"), options)
