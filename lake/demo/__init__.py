@@ -1,0 +1,1 @@
+"""Demo data with planted faults whose counts are known exactly."""
