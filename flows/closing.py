@@ -1,23 +1,13 @@
-"""Writing a run down: while it goes on, so that its own pages show it, and at its end, however it came."""
+"""The end of a run, however it came: told, written down, readable."""
 
 from flows.job import Job
+from flows.journal import write_down
 from flows.outcome import GateOutcome, Outcome
 from flows.telling import tell_failure
-from lake.catalogue import show_lake, write_catalogue
+from lake.catalogue import write_catalogue
 from lake.engine import Session
 from lake.errors import DeliveryError, SluiceError
-from lake.ledger import sweep_commits, write_events
-from lake.odcs import find_contracts
 from lake.releases import current_release
-
-
-def write_journal(job: Job) -> None:
-    """Writes events and ledger so far into the lake, and shows the lake's `ops` and release in the session.
-
-    Tables and views that this run made stay as they stand in the session.
-    """
-    _write_down(job, job.session)
-    show_lake(job.session, job.store, keep=True)
 
 
 def close_run(job: Job, failure: BaseException | None) -> Outcome:
@@ -27,9 +17,10 @@ def close_run(job: Job, failure: BaseException | None) -> Outcome:
     """
     _note_end(job, failure)
     with Session(job.settings.limits) as session:
-        _write_down(job, session)
-        path = write_catalogue(session, job.store, job.settings.output)
-    release = current_release(job.store)
+        write_down(job, session)
+        path = job.settings.output / "lake.duckdb"
+        write_catalogue(session, job.store, path, list(job.project.contracts().values()))
+        release = current_release(session, job.store)
     found = job.findings
     return Outcome(
         run_id=job.run.id,
@@ -46,20 +37,24 @@ def close_run(job: Job, failure: BaseException | None) -> Outcome:
     )
 
 
-def _write_down(job: Job, session: Session) -> None:
-    sweep_commits(session, job.store, find_contracts(job.project.contracts_dir))
-    write_events(session, job.store, job.run)
-
-
 def _note_end(job: Job, failure: BaseException | None) -> None:
     subject = job.project.root.name
-    if failure is None:
-        job.run.note("run-ended", subject)
-        return
-    words = failure.message if isinstance(failure, SluiceError) else type(failure).__name__
-    job.run.note("run-failed", subject, error=words, code=getattr(failure, "code", "bug"))
+    job.run.note(
+        "run-finished",
+        subject,
+        sum(source.read for source in job.findings.sources),
+        pipeline=subject,
+        outcome="ok" if failure is None else "failed",
+        started_at=job.run.started_at.isoformat(),
+        seconds=(job.run.clock() - job.run.started_at).total_seconds(),
+        **({} if failure is None else {"error": _words(failure), "code": getattr(failure, "code", "bug")}),
+    )
     if isinstance(failure, Exception):  # an interruption is somebody's wish, and nobody needs be told
         try:
             tell_failure(job, failure)
         except DeliveryError as error:
             job.run.note("alert-undelivered", subject, error=error.message)
+
+
+def _words(failure: BaseException) -> str:
+    return failure.message if isinstance(failure, SluiceError) else type(failure).__name__

@@ -4,32 +4,37 @@ import re
 from collections.abc import Collection
 
 from checks.gate import run_gate
-from checks.suites import Suite
+from checks.suites import Stage, Suite
 from checks.verdict import GateResult, require_passed
 from flows.job import Job
-from flows.planning import Plan
+from flows.journal import write_journal
+from flows.planning import Layer, Plan
+from lake.releases import Release
 
 PAGE_FIGURES = "ops.page_figures"  # what pages show; there once they are drawn, so checks that name it run last
 TABLE_NAME = re.compile(r"\b(?:raw|staging|intermediate|marts|reference)\.\w+")
 
 
-def gate_layer(job: Job, plan: Plan, layer: str) -> None:
+def gate_layer(job: Job, plan: Plan, layer: Layer) -> None:
     """Checks the candidates of a layer; raises GateFailed when a check failed or could not be evaluated."""
     made = {model.name for model in plan.layer(layer)}
     _gate(job, plan, layer, plan.checks_of(layer, made))
 
 
-def gate_pipeline(job: Job, plan: Plan, standing: Collection[str]) -> None:
+def gate_pipeline(job: Job, plan: Plan, base: Release | None) -> None:
     """Reconciles the whole: source against raw, raw against marts; raises GateFailed when figures disagree.
 
-    Takes the names of the tables that stand in the session. Checks that name a table which no run has made yet are left
-    out, and noted: they are of marts nobody has asked for so far.
+    Takes the release the run builds upon, whose tables stand beside the run's own candidates. Checks that name a table
+    which no run has made yet are left out, and noted: they are of marts nobody has asked for so far.
     """
+    made = {model.name for model in plan.order} | {f"raw.{contract.source}" for contract in plan.contracts}
+    write_journal(job, base, made)
+    standing = made | set(() if base is None else base.tables)
     suites = [suite for suite in plan.suites if suite.stage == "pipeline" and PAGE_FIGURES not in suite.sodacl]
-    ready = tuple(suite for suite in suites if _tables_of(suite, plan) <= set(standing))
+    ready = tuple(suite for suite in suites if _tables_of(suite, plan) <= standing)
     for suite in suites:
         if suite not in ready:
-            job.run.note("checks-left-out", suite.table_name, missing=sorted(_tables_of(suite, plan) - set(standing)))
+            job.run.note("checks-left-out", suite.table_name, missing=sorted(_tables_of(suite, plan) - standing))
     _gate(job, plan, "pipeline", ready)
 
 
@@ -37,7 +42,7 @@ def note_gate(job: Job, gate: GateResult) -> None:
     """Writes every check of a gate into the run's journal, passed or not."""
     for result in gate.results:
         job.run.note(
-            "check",
+            "check-evaluated",
             result.table_name,
             result.failed_count,
             stage=result.stage,
@@ -52,7 +57,7 @@ def note_gate(job: Job, gate: GateResult) -> None:
     job.findings.gates.append(gate)
 
 
-def _gate(job: Job, plan: Plan, stage: str, suites: Collection[Suite]) -> None:
+def _gate(job: Job, plan: Plan, stage: Stage, suites: Collection[Suite]) -> None:
     gate = run_gate(job.session, stage, tuple(suites), plan.masked, now=job.run.started_at)
     note_gate(job, gate)
     require_passed(gate)

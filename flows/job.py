@@ -26,6 +26,10 @@ class Findings:
     is_new_release: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
+    def keep_gates(self, stage: str) -> None:
+        """Forgets the verdicts of every other stage: their candidates are built anew."""
+        self.gates = [gate for gate in self.gates if gate.stage == stage]
+
 
 @dataclass(frozen=True)
 class Job:

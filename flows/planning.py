@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Literal, get_args
 
 from checks.contract_suite import contract_suite
 from checks.suites import Suite, find_suites
 from lake.contract import Contract
-from lake.contracts_folder import find_contracts
 from lake.errors import ModelError
 from lake.project import Project
 from reports.alerts import AlertRule, find_alerts
@@ -15,7 +15,8 @@ from reports.page import Page, find_pages
 from sql.inputs import reference_tables
 from sql.models import Model, find_models, upstream
 
-LAYERS = ("staging", "intermediate", "marts")
+Layer = Literal["staging", "intermediate", "marts"]
+LAYERS: tuple[Layer, ...] = get_args(Layer)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Plan:
     pages: tuple[Page, ...]
     alerts: Mapping[str, AlertRule]
 
-    def layer(self, name: str) -> tuple[Model, ...]:
+    def layer(self, name: Layer) -> tuple[Model, ...]:
         """Gives the models of a layer in build order."""
         return tuple(model for model in self.order if model.name.startswith(f"{name}."))
 
@@ -48,9 +49,9 @@ def make_plan(project: Project, marts: Sequence[str], pages: Sequence[str]) -> P
     Raises ContractError or ModelError, naming file and line, for whatever in the project is broken: a run that could
     not end well does not begin.
     """
-    contracts = find_contracts(project.contracts_dir)
+    contracts = project.contracts()
     models = find_models(project.sql_dir)
-    known = {f"raw.{source}" for source in contracts} | reference_tables(project.sql_dir / "reference")
+    known = {f"raw.{source}" for source in contracts} | reference_tables(project.reference_dir)
     order = upstream(models, marts or models, known)
     landed = [contract for source, contract in contracts.items() if not marts or _is_read(f"raw.{source}", order)]
     files = find_suites(project.checks_dir, known | set(models))
@@ -61,7 +62,7 @@ def make_plan(project: Project, marts: Sequence[str], pages: Sequence[str]) -> P
         suites=(*(contract_suite(contract) for contract in landed), *files),
         masked={f"raw.{source}": _restricted(contract) for source, contract in contracts.items()},
         pages=tuple(_choose(find_pages(project.pages_dir), pages)),
-        alerts=find_alerts(project.sql_dir / "alerts"),
+        alerts=find_alerts(project.alerts_dir),
     )
 
 

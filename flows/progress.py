@@ -95,9 +95,8 @@ def _bar_per_step(progress: "Progress") -> Observer:
     def observe(event: Event) -> None:
         if event.kind == "step-started":
             bars[event.subject] = progress.add_task(event.subject, total=None)
-        elif event.kind in ("step-ended", "step-failed") and event.subject in bars:
-            failed = event.kind == "step-failed"
-            progress.update(bars[event.subject], total=1, completed=0 if failed else 1)
+        elif event.kind == "step-finished" and event.subject in bars:
+            progress.update(bars[event.subject], total=1, completed=int(event.details["outcome"] == "ok"))
             progress.stop_task(bars[event.subject])
         elif event.subject in bars and event.record_count is not None:
             progress.update(bars[event.subject], description=f"{event.subject} {event.record_count:,}")

@@ -3,6 +3,8 @@
 import functools
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import ParamSpec, Protocol, TypeVar
 
 from lake.run import Run
@@ -34,13 +36,13 @@ def noted_step(step: Step, run: Run, seconds: dict[str, float]) -> Step:
         @functools.wraps(work)
         def noted(*args: Inputs.args, **kwargs: Inputs.kwargs) -> Output:
             run.note("step-started", name)
-            began = time.perf_counter()
+            watch = _Watch(run.clock(), time.perf_counter())
             try:
                 output = work(*args, **kwargs)
             except BaseException as error:  # noted and raised again: an interrupted step has ended too
-                run.note("step-failed", name, seconds=_add(seconds, name, began), error=type(error).__name__)
+                _note_end(run, name, watch, seconds, error)
                 raise
-            run.note("step-ended", name, seconds=_add(seconds, name, began))
+            _note_end(run, name, watch, seconds, None)
             return output
 
         return step(name, noted)
@@ -48,7 +50,14 @@ def noted_step(step: Step, run: Run, seconds: dict[str, float]) -> Step:
     return noting
 
 
-def _add(seconds: dict[str, float], name: str, began: float) -> float:
-    took = round(time.perf_counter() - began, 3)
+@dataclass(frozen=True)
+class _Watch:
+    started_at: datetime
+    began: float
+
+
+def _note_end(run: Run, name: str, watch: _Watch, seconds: dict[str, float], error: BaseException | None) -> None:
+    took = round(time.perf_counter() - watch.began, 3)
     seconds[name] = round(seconds.get(name, 0.0) + took, 3)
-    return took
+    outcome = {"outcome": "ok"} if error is None else {"outcome": "failed", "error": type(error).__name__}
+    run.note("step-finished", name, None, started_at=watch.started_at.isoformat(), seconds=took, **outcome)

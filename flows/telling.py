@@ -37,4 +37,13 @@ def _tell(job: Job, alerts: list[Alert]) -> None:
     for alert, row in zip(alerts, history_rows(alerts, job.run.started_at).to_pylist(), strict=True):
         job.findings.alerts.append(f"{alert.rule.header.title}: {alert.subject}: {alert.message}")
         told = {name: value for name, value in row.items() if name not in ("at", "rule")}
-        job.run.note("alert-told", alert.rule.name, None, about=alert.subject, message=alert.message, **told)
+        job.run.note(
+            "alert-told",
+            alert.rule.name,
+            None,
+            about=alert.subject,
+            severity=alert.rule.header.severity,
+            message=alert.message,
+            threshold=alert.threshold,
+            **told,
+        )

@@ -28,7 +28,7 @@ def test_steps_note_start_end_and_seconds() -> None:
 
     assert [(event.kind, event.subject) for event in run.events] == [
         ("step-started", "land sales"),
-        ("step-ended", "land sales"),
+        ("step-finished", "land sales"),
     ]
     assert seconds == {"land sales": run.events[-1].details["seconds"]}
 
@@ -43,7 +43,7 @@ def test_steps_note_a_failure_and_let_it_through() -> None:
     with pytest.raises(ValueError, match="secret row"):
         noted_step(plain_step, run, {})("land sales", fail)()
 
-    assert run.events[-1].kind == "step-failed"
+    assert run.events[-1].details["outcome"] == "failed"
     assert run.events[-1].details["error"] == "ValueError"
     assert "secret" not in str(run.events[-1])
 
