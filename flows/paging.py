@@ -98,7 +98,7 @@ def _previous_figures(job: Job, release: Release, page: Page) -> tuple[int | Non
         select details from ops.audit_log
         where event = 'page-rendered' and subject = {literal(page.name)}
             and cast(details ->> 'release_id' as bigint) < {release.id}
-        order by at desc limit 1
+        order by "at" desc limit 1
         """
     )
     if not rows:

@@ -81,3 +81,9 @@ def _choose(found: Mapping[str, Page], wanted: Sequence[str]) -> list[Page]:
             cure = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(found) or 'none'}."
             raise ModelError("page-unknown", f"There is no page {name!r}.", cure=cure)
     return [found[name] for name in wanted or found]
+
+
+def asked_marts(project: Project, marts: Sequence[str]) -> list[str]:
+    """Gives the full names of the tables a run for some marts would build; raises ModelError for an unknown one."""
+    models = find_models(project.sql_dir)
+    return sorted(model.name for model in upstream(models, marts or models) if model.is_table)

@@ -2,6 +2,7 @@
 
 from flows.job import Job
 from flows.planning import Plan
+from lake.engine import quote
 from lake.errors import SluiceError
 from reports.alert_mail import Telling, alert_messages
 from reports.alerts import HISTORY_SCHEMA, Alert, AlertHeader, AlertRule, evaluate, history_rows, new_alerts
@@ -11,7 +12,7 @@ from reports.channels.choice import choose_channel
 def tell_alerts(job: Job, plan: Plan) -> None:
     """Evaluates every alert rule on the release, and tells what people have not been told yet."""
     found = [alert for rule in plan.alerts.values() for alert in evaluate(rule, job.session)]
-    columns = ", ".join(HISTORY_SCHEMA.names)
+    columns = ", ".join(quote(name) for name in HISTORY_SCHEMA.names)
     history = job.session.arrow(f"select {columns} from ops.alert_history").cast(HISTORY_SCHEMA)
     _tell(job, new_alerts(plan.alerts, found, history))
 

@@ -1,7 +1,9 @@
 """What every command is told: which project, how loud, and where the log goes."""
 
 import functools
-from collections.abc import Callable
+import getpass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,8 @@ import click
 from lake.errors import SettingsError
 
 if TYPE_CHECKING:
+    from lake.project import Project
+    from lake.run import Observer, Run
     from lake.settings import Settings
 
 
@@ -23,11 +27,39 @@ class Workplace:
     logs_json: bool = False
 
     @functools.cached_property
+    def place(self) -> "Project":
+        """The project's folders; raises SettingsError when the folder is no project."""
+        from lake.project import open_project
+
+        return open_project(self.project)
+
+    @functools.cached_property
     def settings(self) -> "Settings":
-        """The project's settings; raises SettingsError when one is wrong or the folder is no project."""
+        """The project's settings; raises SettingsError when one is wrong."""
         from lake.settings import Settings
 
-        return Settings.read(self.project)
+        return Settings.read(self.place.root)
+
+    def tell(self, line: str) -> None:
+        """Says something that is no result, unless asked to be quiet."""
+        if not self.is_quiet:
+            click.echo(line, err=True)
+
+    @contextmanager
+    def watched(self) -> "Iterator[tuple[Observer, ...]]":
+        """Gives who is told of a run's events: the log file, and the person at the screen."""
+        from flows.progress import watched
+
+        with watched(self.settings.output, is_quiet=self.is_quiet, logs_json=self.logs_json) as observers:
+            yield observers
+
+    @contextmanager
+    def begun(self) -> "Iterator[Run]":
+        """Begins a run by the person at the keyboard."""
+        from lake.run import begin_run
+
+        with self.watched() as observers:
+            yield begin_run(getpass.getuser(), observers=observers)
 
 
 def in_project(command: Callable[..., Any]) -> Callable[..., Any]:

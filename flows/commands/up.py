@@ -21,11 +21,7 @@ def up(workplace: Workplace, port: int | None) -> None:
     """
     from flows.serving import find_place, served, stoppable, watch
 
-    def tell(line: str) -> None:
-        if not workplace.is_quiet:
-            click.echo(line)
-
     place = find_place(workplace.project, port)
-    with stoppable(), served(place, tell) as children:
+    with stoppable(), served(place, workplace.tell) as children:
         click.echo(f"Sluice is up: {place.ui} (logs in {place.home}; Ctrl-C stops it)")
         watch(place, children)
