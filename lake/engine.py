@@ -125,6 +125,13 @@ class Session:
         self.close()
 
 
+def write_database(path: Path, statements: Sequence[str]) -> None:
+    """Writes a DuckDB file by running statements in a new database."""
+    with duckdb.connect(str(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
 @dataclass(frozen=True)
 class ColumnBounds:
     """Least and greatest value of one column in one file, as DuckDB prints them, and how many values are null."""

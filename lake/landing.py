@@ -126,8 +126,19 @@ def archive_batch(store: Store, batch: Batch, run: Run) -> None:
     )
 
 
-def judge(session: Session, store: Store, batch: Batch, run: Run, without: str | None = None) -> PreparedBatch:
-    """Reads and judges a batch against raw, leaving out the rows of the batch `without`, and stages what lands."""
+def judge(
+    session: Session,
+    store: Store,
+    batch: Batch,
+    run: Run,
+    *,
+    without: str | None = None,
+    replayed: str | None = None,
+) -> PreparedBatch:
+    """Reads and judges a batch against raw, leaving out the rows of the batch `without`, and stages what lands.
+
+    `replayed` is a table (`place`, `record_id`) of the quarantined records that the lines of a replay are.
+    """
     contract = batch.contract
     session.clear_landing()
     file = make_working_file(
@@ -144,7 +155,7 @@ def judge(session: Session, store: Store, batch: Batch, run: Run, without: str |
     show_raw(session, contract, base, without)
     columns = [column.name for column in contract.columns]
     find_duplicates(session, contract, columns, "landing.rows", f"raw.{quote(contract.source)}")
-    prepared = _split(session, store, batch, run, reading, located, base, [*columns, *extra])
+    prepared = _split(session, store, batch, run, reading, located, base, [*columns, *extra], replayed)
     run.note("batch-judged", contract.source, prepared.read_count, batch_id=batch.batch_id, **prepared.counts)
     return prepared
 
@@ -323,6 +334,7 @@ def _split(
     located: Located,
     base: TableVersion | None,
     columns: Sequence[str],
+    replayed: str | None,
 ) -> PreparedBatch:
     accepted = stage_files(
         session,
@@ -331,7 +343,7 @@ def _split(
         accepted_select(session, batch, run, columns),
         partition=batch.contract.partition,
     )
-    refused, quarantined, duplicates = stage_refused(session, store, batch, run, reading, located.broken)
+    refused, quarantined, duplicates = stage_refused(session, store, batch, run, reading, located.broken, replayed)
     read = session.value("select count(*) from landing.rows")
     read += 0 if located.broken is None else session.value(f"select count(*) from {located.broken}")
     if read != accepted.row_count + quarantined + duplicates:

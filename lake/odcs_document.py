@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 from lake.errors import ContractError
 
 if TYPE_CHECKING:
-    import yaml
     from jsonschema.exceptions import ValidationError
+    from ruamel.yaml.nodes import Node, ScalarNode
 
 Location = tuple[str | int, ...]
 
@@ -81,12 +81,12 @@ def read_document(path: Path, text: str) -> Part:
 
     Raises ContractError for text that is no YAML, for a key that stands twice and for a file that is no mapping.
     """
-    import yaml
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
-    loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
-        root = yaml.compose(text, Loader=loader)
-    except yaml.YAMLError as error:
+        root = YAML(typ="base").compose(text)
+    except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error)
         message, cure = f"The file is not readable as YAML: {problem}.", "Mend the indentation, quotes or colons there."
@@ -100,19 +100,19 @@ def read_document(path: Path, text: str) -> Part:
     return Part(value, path, lines)
 
 
-def _plain(node: "yaml.Node", at: Location, lines: dict[Location, int], path: Path, around: frozenset[int]) -> Any:
+def _plain(node: "Node", at: Location, lines: dict[Location, int], path: Path, around: frozenset[int]) -> Any:
     """Turns a YAML node into plain values, writing down the line of every location."""
-    import yaml
+    from ruamel.yaml.nodes import ScalarNode, SequenceNode
 
     lines.setdefault(at, node.start_mark.line + 1)
-    if isinstance(node, yaml.ScalarNode):
+    if isinstance(node, ScalarNode):
         return _scalar(node)
     if id(node) in around:
         message = "An alias (*) points at something that contains it."
         line = node.start_mark.line + 1
         raise ContractError("contract-not-yaml", message, cure="Write the values out.", path=path, line=line)
     around |= {id(node)}
-    if isinstance(node, yaml.SequenceNode):
+    if isinstance(node, SequenceNode):
         return [_plain(entry, (*at, index), lines, path, around) for index, entry in enumerate(node.value)]
     found: dict[str, Any] = {}
     for key_node, value_node in node.value:
@@ -125,8 +125,8 @@ def _plain(node: "yaml.Node", at: Location, lines: dict[Location, int], path: Pa
     return found
 
 
-def _scalar(node: "yaml.ScalarNode") -> Any:
-    if node.style in (None, ""):  # plain, as PyYAML and libyaml say it
+def _scalar(node: "ScalarNode") -> Any:
+    if node.style in (None, ""):  # plain, as the parsers in Python and in C say it
         for pattern, convert in CORE_SCALARS:
             if pattern.fullmatch(node.value):
                 return convert(node.value)

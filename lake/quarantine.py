@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lake.engine import Session, literal, scan_sql
 from lake.formats.reading import Reading
+from lake.ledger import latest_batches_sql
 from lake.run import Run
 from lake.tables import StagedFiles, Store, read_version, stage_files
 from lake.validation import reason_table
@@ -42,11 +43,18 @@ QUARANTINE_COLUMNS = (
 
 
 def stage_refused(
-    session: Session, store: Store, batch: "Batch", run: Run, reading: Reading, broken: str | None
+    session: Session,
+    store: Store,
+    batch: "Batch",
+    run: Run,
+    reading: Reading,
+    broken: str | None,
+    replayed: str | None = None,
 ) -> tuple[StagedFiles | None, int, int]:
     """Stages the refused records of a judged batch; gives the files, how many are quarantined, how many duplicates.
 
-    It reads `landing.numbered` and `landing.duplicates`; None when nothing was refused.
+    It reads `landing.numbered` and `landing.duplicates`; None when nothing was refused. For the records of a replay
+    (`place`, `record_id`) that need no further mending it adds a row each that says so.
     """
     session.execute(
         """
@@ -60,7 +68,7 @@ def stage_refused(
     duplicates = session.value("select count(*) from landing.refused where reasons = ['duplicate:repeat']")
     refused = session.value("select count(*) from landing.refused")
     broken_count = 0 if broken is None else session.value(f"select count(*) from {broken}")
-    if refused + broken_count == 0:
+    if refused + broken_count == 0 and replayed is None:
         return None, 0, 0
     if refused:
         reading.raw_data(session, "landing.refused", "landing.raw_texts")
@@ -68,7 +76,8 @@ def stage_refused(
         session.execute("create or replace table landing.raw_texts (_line bigint, raw_data varchar)")
     _register_words(session, batch)
     rows = _refused_select() + ("" if broken is None else f" union all {_broken_select(broken)}")
-    staged = stage_files(session, store, QUARANTINE, _with_batch(batch, run, rows))
+    settled = "" if replayed is None else f" union all by name {_settled_select(batch, replayed)}"
+    staged = stage_files(session, store, QUARANTINE, _with_batch(batch, run, rows) + settled)
     return staged, refused + broken_count - duplicates, duplicates
 
 
@@ -78,6 +87,36 @@ def quarantine_sql(store: Store) -> str:
     if found is None:
         return scan_sql([], QUARANTINE_COLUMNS)
     return scan_sql([file.path for file in found.files], found.columns, evolved=found.evolved)
+
+
+def quarantine_view_sql(store: Store) -> str:
+    """Gives a select over the quarantine as an operator reads it: one row per record refused, replays derived.
+
+    Rows count when the batch's present state names their attempt. A record that failed again in a replay stays open as it
+    was; the replay's own rows are not counted twice.
+    """
+    return f"""
+        with
+        counted as (
+            select refused.*, batches.kind
+            from ({quarantine_sql(store)}) as refused
+            join ({latest_batches_sql(store)}) as batches
+                on batches.attempt_id = refused.attempt_id and batches.status = 'landed'
+        ),
+        settled as (
+            select replay_of, min(quarantined_at) as replayed_at, arg_min(run_id, quarantined_at) as replay_run_id
+            from counted where replay_of is not null group by replay_of
+        )
+        select counted.* exclude (attempt_id, replay_of, kind), settled.replayed_at, settled.replay_run_id
+        from counted
+        left join settled on settled.replay_of = counted.record_id
+        where counted.replay_of is null and counted.kind <> 'replay'
+    """
+
+
+def open_quarantine_sql(store: Store) -> str:
+    """Gives a select over the quarantined records that no replay has settled."""
+    return f"select * from ({quarantine_view_sql(store)}) where replayed_at is null"
 
 
 def _register_words(session: Session, batch: "Batch") -> None:
@@ -134,5 +173,20 @@ def _with_batch(batch: "Batch", run: Run, rows: str) -> str:
             timestamptz {literal(batch.started_at.isoformat())} as quarantined_at,
             cast(null as varchar) as replay_of,
         from ({rows})
-        order by line
+    """
+
+
+def _settled_select(batch: "Batch", replayed: str) -> str:
+    """Gives a row per replayed record that is in raw now, naming the quarantined record it settles."""
+    return f"""
+        select
+            {literal(batch.attempt_id)} as attempt_id,
+            {literal(batch.contract.source)} as source,
+            {literal(batch.batch_id)} as batch_id,
+            'replay' as stage,
+            timestamptz {literal(batch.started_at.isoformat())} as quarantined_at,
+            {literal(batch.attempt_id.rsplit("-", 1)[0])} as run_id,
+            record_id as replay_of,
+        from {replayed}
+        where place not in (select _line from landing.refused where reasons <> ['duplicate:repeat'])
     """

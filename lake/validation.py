@@ -34,7 +34,7 @@ def typed_select(contract: Contract, received: Sequence[str], source_sql: str, e
     Contract columns that were not received read as missing; `extra` received columns are kept as text.
     """
     reasons = contract_reasons(contract)
-    names = [column.name for column in contract.columns] + [name for name in extra]
+    names = [column.name for column in contract.columns] + list(extra)
     wrong = " or ".join(f"({reason.condition})" for reason in reasons) or "false"
     cases = ", ".join(f"case when {reason.condition} then {literal(reason.code)} end" for reason in reasons)
     found = f"list_filter([{cases}], lambda reason: reason is not null)" if reasons else "null::varchar[]"
@@ -79,7 +79,7 @@ def reason_table(contract: Contract) -> pa.Table:
 def rule_columns(expression: str, contract: Contract) -> list[str]:
     """Gives the contract's columns that a rule names, read from the expression's parsed form."""
     import sqlglot  # noqa: PLC0415  # 0.1 s that a landing without rules need not pay
-    from sqlglot import expressions  # noqa: PLC0415
+    from sqlglot import expressions
 
     parsed = sqlglot.parse_one(expression, dialect="duckdb")
     named = {column.name.lower() for column in parsed.find_all(expressions.Column)}
@@ -113,7 +113,7 @@ def _cast(column: Column, text: str) -> str:
         return text
     if kind == "json":
         return f"case when json_valid({text}) then {text} end"
-    if kind.startswith("struct") or kind.endswith("]") or kind.startswith("map"):
+    if kind.startswith(("struct", "map")) or kind.endswith("]"):
         return f"try_cast(try_cast({text} as json) as {column.sql_type})"
     if kind == "date":
         return f"cast({_moment(column, text)} as date)" if column.formats else f"try_cast({text} as date)"

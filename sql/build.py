@@ -16,8 +16,10 @@ from lake.errors import ModelError
 from lake.tables import DataFile, StagedFiles, Store, TableVersion, read_version, stage_files
 from sql.inputs import Columns, Standing, columns_in, show_table
 from sql.models import Model, code_digest, physical_inputs, read_parameters
+from sql.narrowing import narrowing_filter
 from sql.parameters import bind_parameters
-from sql.touched import Change, Touched, compare_files, touched_filter, touched_partitions
+from sql.partitions import partition_expression
+from sql.touched import Change, Touched, compare_files, schemas_of, touched_filter, touched_partitions
 
 Decision = Literal["unchanged", "partitions", "whole", "view"]
 PARTITION_TYPES = re.compile(r"DATE|VARCHAR|(TINY|SMALL|BIG)?INT(EGER)?")  # what Delta's partition values keep exactly
@@ -184,12 +186,30 @@ def _build_partitions(bench: Bench, model: Model, sql: str, base: TableVersion, 
         touched |= {None, ""}  # Delta's partition values do not tell empty text from null
     _show_text(bench.session, model, sql)
     query = f"select * from {model.name} where {touched_filter(column, sql_type, touched)}"
-    with _complaints(model):
+    with _complaints(model), _narrowed(bench, model, touched):
         staged = stage_files(bench.session, bench.store, model.name, query, partition=base.partition)
     if staged.columns != base.columns:
         return None
     replaced = tuple(file for file in base.files if file.partition_values[column] in touched)
     return _candidate(bench, model, sql, "partitions", base, staged=staged, replaced=replaced, touched=touched)
+
+
+@contextmanager
+def _narrowed(bench: Bench, model: Model, touched: Touched) -> Iterator[None]:
+    """Lets a model's inputs show, for as long as it is built, only what may hold rows of the touched partitions."""
+    schemas = schemas_of(model, bench.models, bench.tables)
+    narrowed = []
+    for name, columns in schemas.items():
+        partition = partition_expression(model, bench.models, name, schemas)
+        condition = None if partition is None else narrowing_filter(partition, dict(columns), touched)
+        if condition is not None:
+            show_table(bench.session, bench.tables[name], condition)
+            narrowed.append(bench.tables[name])
+    try:
+        yield
+    finally:
+        for table in narrowed:
+            show_table(bench.session, table)
 
 
 def _candidate(

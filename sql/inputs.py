@@ -55,10 +55,10 @@ def prepare_inputs(
     return tables
 
 
-def show_table(session: Session, table: Standing) -> None:
-    """Makes a table readable in the session under its name."""
+def show_table(session: Session, table: Standing, condition: str = "true") -> None:
+    """Makes a table, or its rows that meet a condition, readable in the session under its name."""
     scan = scan_sql([file.path for file in table.files], table.columns, evolved=table.evolved)
-    session.execute(f"create or replace view {table.name} as {scan}")
+    session.execute(f"create or replace view {table.name} as select * from ({scan}) where {condition}")
 
 
 def reference_tables(reference_dir: Path) -> frozenset[str]:

@@ -26,8 +26,8 @@ OPAQUE = (exp.AggFunc, exp.Window, exp.Query, exp.UDTF, exp.Star, exp.Columns, e
 SCALARS = {"timezone", "time_bucket", "epoch_ms", "make_timestamptz", "isodow", "isoyear", "yearweek"}
 
 
-def partition_expression(model: Model, models: Mapping[str, Model], table: str, schemas: Schemas) -> str | None:
-    """Gives the SQL over a table's columns that says which partition of the model its rows reach; None: not known.
+def partition_expression(model: Model, models: Mapping[str, Model], table: str, schemas: Schemas) -> exp.Expr | None:
+    """Gives, over a table's columns, which partition of the model each of its rows reaches; None: not known.
 
     Takes the columns of every table the model reads, through views.
     """
@@ -36,8 +36,7 @@ def partition_expression(model: Model, models: Mapping[str, Model], table: str, 
         return None
     scope = qualified_scope(tree, schemas)
     carried = None if scope is None else _carried(scope, table)
-    found = None if carried is None else carried.get(model.header.partition or "")
-    return None if found is None else found.sql(dialect="duckdb")
+    return None if carried is None else carried.get(model.header.partition or "")
 
 
 def _expand(model: Model, models: Mapping[str, Model]) -> exp.Query:

@@ -7,7 +7,7 @@ from lake.engine import Session, literal, quote
 from lake.errors import ModelError
 from lake.tables import DataFile
 from sql.header import nearest
-from sql.inputs import Standing, quoted, scan_files, show_table
+from sql.inputs import Columns, Standing, quoted, scan_files, show_table
 from sql.models import Model, physical_inputs
 from sql.partitions import partition_expression
 from sql.selects import inputs_of, read_select
@@ -40,19 +40,24 @@ def touched_partitions(
     changes: Sequence[Change],
 ) -> Touched | None:
     """Gives the partitions of a model that changes reach, as text; None when that cannot be known."""
-    schemas = {name: tables[name].columns for name in physical_inputs(model, models)}
+    schemas = schemas_of(model, models, tables)
     stated = _stated_tables(model)
     touched: Touched = frozenset()
     ask = False
     for change in changes:
         expression = partition_expression(model, models, change.table.name, schemas)
         if expression is not None:
-            touched |= _reached(session, change, expression)
+            touched |= _reached(session, change, expression.sql(dialect="duckdb"))
         elif change.table.name.partition(".")[2] in stated:
             ask = True
         else:
             return None
     return touched | _asked(session, model, models, tables, changes) if ask else touched
+
+
+def schemas_of(model: Model, models: Mapping[str, Model], tables: Mapping[str, Standing]) -> dict[str, Columns]:
+    """Gives the columns of every table a model reads, through views."""
+    return {name: tables[name].columns for name in physical_inputs(model, models)}
 
 
 def _reached(session: Session, change: Change, expression: str) -> Touched:

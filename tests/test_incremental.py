@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import sqlglot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.engine import EngineLimits, Session
 from sql.build import Candidate
+from sql.narrowing import narrowing_filter
 from tests.model_parts import MONTHLY, Lab, make_lab, sales
 
 Row = tuple[str, str | None, str, float]
@@ -129,3 +131,54 @@ def test_incremental_builds_do_rebuild_little(tmp_path: Path) -> None:
         "staging.latest_sales": "partitions",
         "marts.sales_share": "partitions",
     }
+
+
+CHAINS = [
+    ("cast(date_trunc('month', seen at time zone 'Asia/Kolkata') as date)", "TIMESTAMP WITH TIME ZONE"),
+    ("cast(date_trunc('week', seen at time zone 'Pacific/Kiritimati') as date)", "TIMESTAMP WITH TIME ZONE"),
+    ("cast(timezone('America/Havana', seen) as date)", "TIMESTAMP WITH TIME ZONE"),
+    ("cast(date_trunc('quarter', cast(seen as date)) as date)", "TIMESTAMP"),
+    ("cast(date_trunc('year', date_trunc('week', seen)) as date)", "DATE"),
+    ("seen", "DATE"),
+]
+
+
+@pytest.mark.parametrize(("chain", "sql_type"), CHAINS)
+def test_incremental_narrowing_holds_every_row(chain: str, sql_type: str) -> None:
+    """No row of a touched partition is outside the range that stands for it, whatever the unit and zone."""
+    partition = sqlglot.parse_one(chain, dialect="duckdb")
+    hours = f"cast(timestamp '2024-01-01' + to_hours(cast(i as integer)) as {sql_type}) as seen"
+    with Session(EngineLimits()) as session:
+        session.execute(f"create table rows as select {hours} from range(20000) as t(i) union all select null")
+        found = session.rows(f"select distinct cast({chain} as varchar) from rows order by all")
+        values = [value for (value,) in found]
+        for touched in (
+            frozenset(values[:1]),
+            frozenset(values[1::7]),
+            frozenset(values[-1:]),
+            frozenset(values[:40:20]),
+        ):
+            condition = narrowing_filter(partition, {"seen": sql_type}, touched)
+            assert condition is not None
+            listed = ", ".join("null" if value is None else f"'{value}'" for value in touched)
+            inside = f"list_contains([{listed}], cast({chain} as varchar)) or ({None in touched} and seen is null)"
+            assert session.value(f"select count(*) from rows where ({inside}) and ({condition}) is not true") == 0
+        one = narrowing_filter(partition, {"seen": sql_type}, frozenset(values[:1]))
+        assert session.value(f"select count(*) from rows where {one}") < 20_000 * 0.8
+
+
+@pytest.mark.parametrize(
+    ("chain", "sql_type", "value"),
+    [
+        ("strftime(seen, '%Y')", "DATE", "2024"),
+        ("cast(seen as date)", "VARCHAR", "2024-01-01"),
+        ("cast(seen as date)", "TIMESTAMP", "infinity"),
+        ("cast(seen as date)", "TIMESTAMP", "0044-03-15 (BC)"),
+        ("date_trunc('decade', seen)", "DATE", "2020-01-01"),
+        ("seen + interval 1 day", "DATE", "2020-01-01"),
+    ],
+)
+def test_incremental_narrowing_claims_nothing_else(chain: str, sql_type: str, value: str) -> None:
+    """A computation, type or value that is not understood narrows nothing."""
+    partition = sqlglot.parse_one(chain, dialect="duckdb")
+    assert narrowing_filter(partition, {"seen": sql_type}, frozenset({value})) is None

@@ -333,3 +333,12 @@ def test_layout_lock_satisfies_the_project() -> None:
 def test_layout_readme_is_short() -> None:
     """The README can be read in one sitting; the rest is docs."""
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= LONGEST_README
+
+
+def test_layout_links_lead_somewhere() -> None:
+    """Every picture and page that the README and the docs point to is there."""
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))]
+    assert [
+        f"{name(page)}: {link}" for page, link in links if ":" not in link and not (page.parent / link).exists()
+    ] == []

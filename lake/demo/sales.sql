@@ -1,11 +1,11 @@
-/* Sales of a retailer in the order its tills send them. Everything follows from line number and seed by
-   integer arithmetic and md5, so that the same seed gives the same bytes on every machine.
+/* Sales of a retailer in the order its tills send them. Everything follows from line number and
+   seed by integer arithmetic and md5, so that the same seed gives the same bytes on every machine.
 
    Variables, each with `demo_` in front: seed, row_count, first_day, day_count, first_order,
    customer_count, multiplier, first_spot, lag, and the ends of the ranges of faults.
 
-   `spot` is a permutation of 0 .. row_count - 1; the range a line's spot falls in is its fault, hence
-   every line has at most one and the counts are exact. */
+   `spot` is a permutation of 0 .. row_count - 1; the range a line's spot falls in is its fault,
+   hence every line has at most one and the counts are exact. */
 
 -- one row per day: how many lines it gets, by growth (10 % a year), season and weekday
 create or replace temp table demo_day as
@@ -42,7 +42,7 @@ select
 from summed
 order by sold_on;
 
--- one row per line: its spot, and when the sale was made (seconds of Indian wall time), ever later down the file
+-- one row per line: its spot, and the second of the sale in Indian wall time, ever later down the file
 create or replace temp table demo_line as
 with lines as (
     select
@@ -57,9 +57,13 @@ placed as (
     select
         line,
         midnight,
-        (line * getvariable('demo_multiplier') + getvariable('demo_first_spot')) % getvariable('demo_row_count') as spot,
+        (line * getvariable('demo_multiplier') + getvariable('demo_first_spot'))
+        % getvariable('demo_row_count') as spot,
         -- millionths of the day's lines that came before, the spot standing in for chance
-        ((line - first_line) * 1000000 + spot * 1000000 // getvariable('demo_row_count')) // line_count as share,
+        (
+            (line - first_line) * 1000000
+            + spot * 1000000 // getvariable('demo_row_count')
+        ) // line_count as share,
     from lines
 ),
 
@@ -77,9 +81,13 @@ timed as (
 -- a repeated line is the line `lag` lines above it, again
 select
     spot,
-    case when spot < getvariable('demo_repeat_end') then line - getvariable('demo_lag') else line end as line,
     case
-        when spot < getvariable('demo_repeat_end') then lag(sold_second, getvariable('demo_lag')) over ()
+        when spot < getvariable('demo_repeat_end') then line - getvariable('demo_lag')
+        else line
+    end as line,
+    case
+        when spot < getvariable('demo_repeat_end')
+            then lag(sold_second, getvariable('demo_lag')) over ()
         else sold_second
     end as sold_second,
 from timed;
@@ -127,7 +135,9 @@ with drawn as (
         end as fault,
         line,
         make_timestamp(sold_second * 1000000) as sold_at,
-        md5_number_lower(concat(getvariable('demo_seed'), ':', line + getvariable('demo_first_order'))) as draw,
+        md5_number_lower(
+            concat(getvariable('demo_seed'), ':', line + getvariable('demo_first_order'))
+        ) as draw,
     from demo_line
 ),
 
@@ -148,7 +158,8 @@ select
     'ORD-' || lpad((line + getvariable('demo_first_order'))::varchar, 9, '0') as order_id,
     sold_at,
     [
-        'Maharashtra', 'Maharashtra', 'Maharashtra', 'Maharashtra', 'Maharashtra', 'Maharashtra', 'Maharashtra',
+        'Maharashtra', 'Maharashtra', 'Maharashtra', 'Maharashtra',
+        'Maharashtra', 'Maharashtra', 'Maharashtra',
         'Karnataka', 'Karnataka', 'Karnataka', 'Karnataka', 'Karnataka',
         'Tamil Nadu', 'Tamil Nadu', 'Tamil Nadu', 'Tamil Nadu', 'Tamil Nadu',
         'Delhi', 'Delhi', 'Delhi', 'Delhi',
@@ -174,7 +185,8 @@ select
         + month(sold_at) - month(getvariable('demo_first_day')::date)
     )) // 1000)::bigint as price_paise,
     units * price_paise as revenue_paise,
-    'CUST-' || lpad((customer_draw % getvariable('demo_customer_count'))::varchar, 8, '0') as customer_id,
+    'CUST-'
+    || lpad((customer_draw % getvariable('demo_customer_count'))::varchar, 8, '0') as customer_id,
     case when email_draw < 6 then lower(customer_id) || '@example.com' end as customer_email,
     fault,
 from chosen;
@@ -183,7 +195,9 @@ from chosen;
 create or replace temp view demo_delivery as
 select
     order_id,
-    case when fault <> 'missing-sold-at' then strftime(sold_at, '%Y-%m-%dT%H:%M:%S+05:30') end as sold_at,
+    case
+        when fault <> 'missing-sold-at' then strftime(sold_at, '%Y-%m-%dT%H:%M:%S+05:30')
+    end as sold_at,
     case when fault = 'unknown-region' then 'Atlantis' else region end as region,
     product_group,
     product,

@@ -1,0 +1,100 @@
+"""`lake.duckdb`: a file that opens in any DuckDB client and shows the released tables and the newest `ops` views.
+
+It holds views over the released versions' own Parquet files and no data. It is written beside the old one and renamed into its
+place, so that a reader finds the old state or the new one, whole. Restricted columns are masked in it.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lake.contract import Contract
+from lake.engine import SCHEMAS, Session, literal, quote, scan_sql, write_database
+from lake.operations import MASK, operator_views
+from lake.releases import Release, ReleasedTable, current_release
+from lake.tables import Store, read_version
+
+HIDDEN_SCHEMAS = {"landing"}
+
+
+@dataclass(frozen=True)
+class Restricted:
+    """What must not be shown: restricted columns by source, under our names and under the names received."""
+
+    columns: Mapping[str, frozenset[str]]
+    received: Mapping[str, tuple[str, ...]]
+
+
+def restricted_of(contracts: Sequence[Contract]) -> Restricted:
+    """Gives what the contracts declare as restricted."""
+    secret = {
+        contract.source: [column for column in contract.columns if column.privacy == "restricted"]
+        for contract in contracts
+    }
+    return Restricted(
+        {source: frozenset(column.name for column in columns) for source, columns in secret.items()},
+        {source: tuple(column.source_name for column in columns) for source, columns in secret.items()},
+    )
+
+
+def release_views(store: Store, release: Release, restricted: Restricted) -> dict[str, str]:
+    """Gives the views of a release by table name, tables before the views that may read them, in an order that works."""
+    tables = {name: table for name, table in release.tables.items() if table.kind == "table"}
+    views = {name: _table_sql(store, table, restricted) for name, table in sorted(tables.items())}
+    views |= {name: table.sql or "" for name, table in _in_order(release)}
+    return views
+
+
+def show_release(session: Session, store: Store, release: Release, restricted: Restricted) -> None:
+    """Makes the tables of a release readable in the session under their names."""
+    for name, sql in release_views(store, release, restricted).items():
+        session.execute(f"create or replace view {_quoted(name)} as {sql}")
+
+
+def write_catalogue(session: Session, store: Store, path: Path, contracts: Sequence[Contract]) -> None:
+    """Writes `lake.duckdb` anew for the newest release and renames it into place."""
+    restricted = restricted_of(contracts)
+    release = current_release(session, store)
+    views = {} if release is None else release_views(store, release, restricted)
+    views = operator_views(store, restricted.received) | views
+    statements = [f"create schema {schema}" for schema in SCHEMAS if schema not in HIDDEN_SCHEMAS]
+    statements += [f"create view {_quoted(name)} as {sql}" for name, sql in views.items()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.{id(session)}")
+    write_database(part, statements)
+    part.replace(path)
+
+
+def _table_sql(store: Store, table: ReleasedTable, restricted: Restricted) -> str:
+    found = read_version(store, table.name, table.version)
+    files = [] if found is None else [file.path for file in found.files]
+    scan = scan_sql(files, table.columns, evolved=found is not None and found.evolved)
+    schema, name = table.name.split(".", 1)
+    secret = restricted.columns.get(name, frozenset()) if schema == "raw" else frozenset()
+    masked = [
+        f"case when {quote(column)} is not null then {literal(MASK)} end as {quote(column)}"
+        for column, _ in table.columns
+        if column in secret
+    ]
+    return f"select * replace ({', '.join(masked)}) from ({scan})" if masked else scan
+
+
+def _in_order(release: Release) -> list[tuple[str, ReleasedTable]]:
+    """Gives the views of a release such that each comes after those it reads."""
+    views = {name: table for name, table in release.tables.items() if table.kind == "view"}
+    done: list[tuple[str, ReleasedTable]] = []
+    while views:
+        ready = [name for name, table in views.items() if not _reads_any(table, views.keys() - {name})]
+        if not ready:
+            ready = list(views)
+        done += [(name, views.pop(name)) for name in sorted(ready)]
+    return done
+
+
+def _reads_any(table: ReleasedTable, names: frozenset[str] | set[str]) -> bool:
+    return any(name in (table.sql or "") for name in names)
+
+
+def _quoted(name: str) -> str:
+    return ".".join(quote(part) for part in name.split(".", 1))

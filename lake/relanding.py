@@ -1,0 +1,187 @@
+"""Landing again, when asked for: a held batch admitted or refused, archived bytes under today's contract, mended records.
+
+All three go through the same judging as a first landing and end in the same kind of commit.
+"""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from lake.archive import fetch, receive
+from lake.contract import Contract
+from lake.engine import Session, literal, quote, scan_sql
+from lake.errors import SourceError, TableError
+from lake.formats.lines import write_texts
+from lake.landing import (
+    BATCH_ID_DIGITS,
+    Batch,
+    PreparedBatch,
+    archive_batch,
+    archive_root,
+    identify,
+    judge,
+    raw_name,
+    set_aside,
+)
+from lake.ledger import BatchRecord, find_batches
+from lake.quarantine import open_quarantine_sql
+from lake.run import Run
+from lake.sources.delivery import Delivery
+from lake.sources.files import file_delivery
+from lake.tables import DataFile, Store, read_version, stage_files
+
+SHORTEST_PREFIX = 4
+
+
+def find_batch(session: Session, store: Store, prefix: str) -> BatchRecord:
+    """Gives the one batch whose id starts with a prefix; raises TableError when none or several do."""
+    found = [record for record in find_batches(session, store) if record.batch_id.startswith(prefix)]
+    if len(prefix) < SHORTEST_PREFIX or not found:
+        raise TableError(
+            "batch-unknown", f"No batch starts with {prefix!r}.", cure="See `sluice batch list`; give 4 digits or more."
+        )
+    if len(found) > 1:
+        raise TableError(
+            "batch-ambiguous",
+            f"{len(found)} batches start with {prefix!r}: {', '.join(record.batch_id[:12] for record in found[:5])}.",
+            cure="Give more digits.",
+        )
+    return found[0]
+
+
+def recall(session: Session, store: Store, contract: Contract, record: BatchRecord, run: Run) -> Batch:
+    """Gives a batch again, its bytes brought back from the archive, for another attempt."""
+    folder = session.scratch / "recalled"
+    folder.mkdir(exist_ok=True)
+    target = fetch(archive_root(store), record.checksum, folder / Path(record.origin).name)
+    found = file_delivery(contract, target, folder)
+    return identify(contract, replace(found, origin=record.origin, kind=record.kind, batch_id=record.batch_id), run)
+
+
+def judge_again(session: Session, store: Store, batch: Batch, run: Run) -> PreparedBatch:
+    """Judges a batch that is in raw already by today's contract; its commit will take the place of its rows."""
+    prepared = judge(session, store, batch, run, without=batch.batch_id)
+    if prepared.base is None:
+        return prepared
+    replaced = _files_of(session, store, batch)
+    if not replaced:
+        return prepared
+    others = scan_sql([file.path for file in replaced], prepared.base.columns, evolved=prepared.base.evolved)
+    mine = scan_sql([file.path for file in prepared.accepted.files if file.row_count], prepared.accepted.columns)
+    staged = stage_files(
+        session,
+        store,
+        raw_name(batch.contract),
+        f"select * from ({others}) where _batch_id <> {literal(batch.batch_id)} union all by name from ({mine})",
+        partition=batch.contract.partition,
+    )
+    return replace(prepared, accepted=staged, replaced=replaced)
+
+
+def refuse(session: Session, store: Store, batch: Batch, run: Run, why: str) -> BatchRecord:
+    """Refuses a held batch for good; its bytes stay in the archive."""
+    return set_aside(session, store, batch, run, "refused", why)
+
+
+def make_replay(
+    session: Session, store: Store, contract: Contract, record: BatchRecord, mended: Path | None, run: Run
+) -> Batch:
+    """Gives the open quarantined records of a batch as a new batch of kind replay.
+
+    `mended` is a CSV with a column `line` or `record_id` and any columns of the source: its values take the place of the
+    received ones. Raises SourceError when nothing is open, or the file names lines that are not.
+    """
+    session.execute(
+        f"""
+        create or replace table ops.replayed as
+        select line, record_id, raw_data, case when json_valid(raw_data) then raw_data else '{{}}' end as payload
+        from ({open_quarantine_sql(store)})
+        where batch_id = {literal(record.batch_id)} and category <> 'DUPLICATE_RECORD'
+        """
+    )
+    if mended is not None:
+        _apply_mended(session, contract, mended)
+    else:
+        session.execute("delete from ops.replayed where not json_valid(raw_data)")
+    count = session.value("select count(*) from ops.replayed")
+    if count == 0:
+        raise SourceError(
+            "nothing-to-replay",
+            f"Batch {record.batch_id[:12]} has no open record to replay.",
+            cure="See `sluice quarantine list`.",
+        )
+    path = session.scratch / "replay" / f"{record.batch_id[:12]}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    session.execute(
+        f"""
+        create or replace table ops.replayed as
+        select row_number() over (order by line, record_id) as place, record_id, payload from ops.replayed order by 1;
+        """
+    )
+    payloads = session.reader("select payload from ops.replayed order by place")
+    write_texts(path, b"", (part.column(0) for part in payloads))
+    records = session.value("select sha256(string_agg(record_id, ',' order by place)) from ops.replayed")
+    delivery = Delivery(f"replay of {record.batch_id[:12]}", path, "jsonl", kind="replay")
+    receipt = receive(delivery)
+    digest = hashlib.sha256(f"{receipt.digest} {records}".encode()).hexdigest()
+    return identify(contract, replace(delivery, batch_id=digest[:BATCH_ID_DIGITS]), run)
+
+
+def judge_replay(session: Session, store: Store, batch: Batch, run: Run) -> PreparedBatch:
+    """Archives and judges a replay; its commit marks the records that land as replayed."""
+    archive_batch(store, batch, run)
+    return judge(session, store, batch, run, replayed="ops.replayed")
+
+
+def _apply_mended(session: Session, contract: Contract, mended: Path) -> None:
+    """Keeps the records that the mended file names, with its values in the place of those received."""
+    if not mended.is_file():
+        raise SourceError("mended-missing", f"There is no file {mended}.", cure="Give a CSV of mended records.")
+    session.execute(
+        f"create or replace table ops.mended as from read_csv({literal(str(mended))}, all_varchar = true, header = true)"
+    )
+    names = [row[0] for row in session.rows("describe ops.mended")]
+    by = next((name for name in ("record_id", "line") if name in names), None)
+    known = {column.source_name for column in contract.columns}
+    wrong = [name for name in names if name not in known | {"record_id", "line"}]
+    if by is None or wrong:
+        raise SourceError(
+            "mended-columns",
+            f"{mended.name} has the columns {', '.join(names)}.",
+            cure=f"It needs `line` or `record_id`, and may have {', '.join(sorted(known))}.",
+            path=mended,
+            line=1,
+        )
+    fields = ", ".join(f"{literal(name)}, {quote(name)}" for name in names if name in known)
+    stray = session.rows(
+        f"select {by} from ops.mended where {by} not in (select cast({by} as varchar) from ops.replayed) limit 5"
+    )
+    if stray:
+        raise SourceError(
+            "mended-unknown",
+            f"{mended.name} mends {by} {', '.join(str(row[0]) for row in stray)}, which is not open in this batch.",
+            cure="See `sluice quarantine show`.",
+            path=mended,
+        )
+    session.execute(
+        f"""
+        create or replace table ops.replayed as
+        select replayed.* replace (cast(json_merge_patch(cast(payload as json), json_object({fields})) as varchar) as payload)
+        from ops.replayed as replayed
+        join ops.mended as mended on mended.{by} = cast(replayed.{by} as varchar)
+        """
+    )
+
+
+def _files_of(session: Session, store: Store, batch: Batch) -> tuple[DataFile, ...]:
+    """Gives the raw files that hold rows of a batch."""
+    found = read_version(store, raw_name(batch.contract))
+    if found is None or not found.files:
+        return ()
+    paths = ", ".join(literal(file.path) for file in found.files)
+    rows = session.rows(
+        f"select distinct filename from read_parquet([{paths}], filename = true, hive_partitioning = false, "
+        f"union_by_name = true) where _batch_id = {literal(batch.batch_id)}"
+    )
+    named = {row[0] for row in rows}
+    return tuple(file for file in found.files if file.path in named)

@@ -1,0 +1,55 @@
+"""Upkeep: small files joined, and files that nothing names any more deleted. Ledger, archive and kept releases stay."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lake.engine import Session
+from lake.ledger import BATCHES, EVENTS
+from lake.quarantine import QUARANTINE
+from lake.releases import RELEASES, kept_versions, list_releases
+from lake.run import Run
+from lake.tables import Store, compact_table, read_version, vacuum_table
+
+MANY_SMALL_FILES = 64
+SMALL_FILE_BYTES = 16 << 20
+APPENDED_TABLES = (BATCHES, EVENTS, QUARANTINE)
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What upkeep did to one table: whether its files were joined, how many were deleted, how many it has now."""
+
+    name: str
+    is_compacted: bool
+    deleted_files: int
+    file_count: int
+
+
+def tidy(session: Session, store: Store, run: Run, *, keep_releases: int, keep_hours: int) -> list[Upkeep]:
+    """Joins the small files of tables that are only appended to, and vacuums every released table.
+
+    Keeps every version that one of the newest `keep_releases` releases names or was made from, and every file younger than
+    `keep_hours`, so that a run in progress loses nothing.
+    """
+    kept = kept_versions(list_releases(session, store)[-keep_releases:])
+    names = sorted({*kept, *APPENDED_TABLES, RELEASES})
+    done = [
+        _tidy_table(store, name, sorted(kept.get(name, ())), keep_hours) for name in names if read_version(store, name)
+    ]
+    for upkeep in done:
+        if upkeep.is_compacted or upkeep.deleted_files:
+            run.note("table-tidied", upkeep.name, upkeep.deleted_files, is_compacted=upkeep.is_compacted)
+    return done
+
+
+def _tidy_table(store: Store, name: str, versions: Sequence[int], keep_hours: int) -> Upkeep:
+    found = read_version(store, name)
+    assert found is not None
+    small = [file for file in found.files if file.byte_count < SMALL_FILE_BYTES]
+    is_compacted = name in APPENDED_TABLES and len(small) >= MANY_SMALL_FILES
+    if is_compacted:
+        compact_table(store, name)
+    deleted = vacuum_table(store, name, versions, keep_hours)
+    after = read_version(store, name)
+    assert after is not None
+    return Upkeep(name, is_compacted, deleted, len(after.files))

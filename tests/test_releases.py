@@ -1,0 +1,209 @@
+"""Releases: readers see one whole state; publishing, rolling back and tidying lose nothing."""
+
+import threading
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from lake.catalogue import restricted_of, show_release, write_catalogue
+from lake.differences import diff_releases
+from lake.engine import EngineLimits, Session
+from lake.errors import CommitConflict, TableError
+from lake.releases import (
+    Publication,
+    Release,
+    ReleasedTable,
+    current_release,
+    find_release,
+    list_releases,
+    publish,
+    resume,
+    rollback,
+)
+from lake.tables import Store, commit_files, read_version, stage_files
+from lake.upkeep import tidy
+from tests.landing_parts import HEADER, SHOP, begin, contract_with, land
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "lake"), {})
+
+
+@pytest.fixture
+def session():
+    with Session(EngineLimits()) as opened:
+        yield opened
+
+
+def table(session, store, name: str, query: str, inputs=None, key=("id",)) -> ReleasedTable:
+    """Writes a new version of a table and gives it as it would be released."""
+    base = read_version(store, name)
+    staged = stage_files(session, store, name, query)
+    version = commit_files(
+        store, name, staged, expected_version=None if base is None else base.version, replace="everything"
+    )
+    return ReleasedTable(
+        name, "table", version, staged.row_count, None, staged.columns, inputs or {}, "code", None, key
+    )
+
+
+def release(session, store, *tables: ReleasedTable, base: Release | None = None) -> Release:
+    return publish(session, store, Publication(tables, base or current_release(session, store), 3), begin())
+
+
+def test_a_release_names_every_table_with_its_version(session, store):
+    """A new release carries over what it does not change."""
+    assert current_release(session, store) is None
+    first = release(session, store, table(session, store, "marts.a", "select 1 as id"))
+    second = release(session, store, table(session, store, "marts.b", "select 2 as id", {"marts.a": 1}))
+    assert (first.id, second.id) == (1, 2)
+    assert current_release(session, store) == second
+    assert {name: found.version for name, found in second.tables.items()} == {"marts.a": 1, "marts.b": 1}
+    assert [found.id for found in list_releases(session, store)] == [1, 2]
+
+
+def test_publishing_over_a_moved_table_or_input_is_refused(session, store):
+    """Whoever built on an older state must build again; disjoint tables just carry over."""
+    base = release(session, store, table(session, store, "raw.s", "select 1 as id"))
+    mine = table(session, store, "marts.mine", "select 1 as id", {"raw.s": 1})
+    release(session, store, table(session, store, "marts.other", "select 1 as id", {"raw.s": 1}))
+    merged = release(session, store, mine, base=base)
+    assert set(merged.tables) == {"raw.s", "marts.mine", "marts.other"}
+    release(session, store, table(session, store, "raw.s", "select 2 as id"))
+    with pytest.raises(CommitConflict, match=r"raw\.s was published by another run"):
+        release(session, store, table(session, store, "marts.mine", "select 3 as id", {"raw.s": 1}), base=merged)
+    with pytest.raises(CommitConflict, match=r"marts\.mine was published by another run"):
+        release(session, store, table(session, store, "marts.mine", "select 3 as id"), base=base)
+
+
+def test_publishers_at_once_lose_none_of_their_tables(session, store):
+    """Two dozen publications from six threads all arrive."""
+    tables = {f"marts.t{n}": table(session, store, f"marts.t{n}", f"select {n} as id") for n in range(24)}
+
+    def publish_some(names):
+        with Session(EngineLimits(threads=1)) as mine:
+            for name in names:
+                publish(mine, store, Publication([tables[name]], None, 1), begin())
+
+    names = list(tables)
+    threads = [threading.Thread(target=publish_some, args=(names[n::6],)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    newest = current_release(session, store)
+    assert newest is not None
+    assert set(newest.tables) == set(tables)
+    assert newest.id == 24
+
+
+def test_many_publications_keep_few_files_and_all_history(session, store):
+    """The release table rewrites itself now and then, and forgets no release."""
+    one = table(session, store, "marts.a", "select 1 as id")
+    for _ in range(40):
+        publish(session, store, Publication([one], current_release(session, store), 1), begin())
+    assert [found.id for found in list_releases(session, store)] == list(range(1, 41))
+    found = read_version(store, "_releases")
+    assert found is not None
+    assert len(found.files) < 33
+
+
+def test_rollback_publishes_the_older_state_whole_and_holds_it(session, store):
+    """After a rollback readers see the old state, its tables are held, and resuming lifts the hold."""
+    old = release(session, store, table(session, store, "marts.a", "select 1 as id"))
+    release(
+        session,
+        store,
+        table(session, store, "marts.a", "select 2 as id"),
+        table(session, store, "marts.b", "select 1 as id"),
+    )
+    back = rollback(session, store, old.id, begin())
+    assert (back.id, set(back.tables), back.held) == (3, {"marts.a"}, {"marts.a"})
+    assert back.tables["marts.a"].version == old.tables["marts.a"].version
+    show_release(session, store, back, restricted_of([]))
+    assert session.rows("from marts.a") == [(1,)]
+    lifted = resume(session, store, begin())
+    assert lifted.held == frozenset()
+    assert set(lifted.tables) == {"marts.a"}
+    with pytest.raises(TableError, match="No table is held"):
+        resume(session, store, begin())
+    with pytest.raises(TableError, match="no release 99"):
+        rollback(session, store, 99, begin())
+
+
+def test_diff_names_tables_rows_and_keys(session, store):
+    """What came, went and changed is counted."""
+    old = release(
+        session,
+        store,
+        table(session, store, "marts.a", "select i as id, i * 2 as worth from range(5) t(i)"),
+        table(session, store, "marts.gone", "select 1 as id"),
+    )
+    changed = "select i as id, case i when 3 then 0 else i * 2 end as worth from range(2, 7) t(i)"
+    new = release(
+        session, store, table(session, store, "marts.a", changed), table(session, store, "marts.new", "select 1 as id")
+    )
+    [difference, added] = diff_releases(session, store, old, new)
+    assert (added.name, added.change) == ("marts.new", "added")
+    assert (difference.added_rows, difference.removed_rows) == (3, 3)
+    assert (difference.added_keys, difference.removed_keys, difference.changed_keys) == (2, 2, 1)
+    back = rollback(session, store, old.id, begin())
+    assert {found.name: found.change for found in diff_releases(session, store, new, back)}["marts.new"] == "removed"
+
+
+def test_tidying_keeps_what_kept_releases_name(session, store):
+    """Old versions go, kept ones answer; a rollback to a kept release works after vacuum."""
+    for n in range(5):
+        release(session, store, table(session, store, "marts.a", f"select {n} as id"))
+    [upkeep] = [
+        found for found in tidy(session, store, begin(), keep_releases=2, keep_hours=0) if found.name == "marts.a"
+    ]
+    assert upkeep.deleted_files == 3
+    rollback(session, store, 4, begin())
+    newest = current_release(session, store)
+    assert newest is not None
+    show_release(session, store, newest, restricted_of([]))
+    assert session.rows("from marts.a") == [(3,)]
+
+
+def test_the_catalogue_opens_in_any_client_with_all_tables(tmp_path, session, store):
+    """lake.duckdb shows released tables, views over them, empty tables with their types, and ops; restricted columns masked."""
+    (tmp_path / "in.csv").write_text(HEADER + "a1,2024-01-05,North,3,2.50,secret\na2,,South,1,1.00,secret\n")
+    columns = [
+        column if column.name != "note" else column.__class__("note", "note", "varchar", privacy="restricted")
+        for column in SHOP.columns
+    ]
+    contract = contract_with(columns=tuple(columns))
+    land(store, tmp_path / "in.csv", contract)
+    raw = read_version(store, "raw.shop")
+    assert raw is not None
+    view = ReleasedTable(
+        "staging.stg_shop", "view", None, None, "select sale_id, note from raw.shop", (), {"raw.shop": raw.version}, "c"
+    )
+    over = ReleasedTable("staging.an_over", "view", None, None, "select * from staging.stg_shop", (), {}, "c")
+    release(
+        session,
+        store,
+        ReleasedTable("raw.shop", "table", raw.version, 1, None, raw.columns, {}, "c"),
+        view,
+        over,
+        table(session, store, "marts.empty", "select 1::decimal(18,2) as worth, null::date as day where false"),
+    )
+    path = tmp_path / "lake.duckdb"
+    for _ in range(2):
+        write_catalogue(session, store, path, [contract])
+    with duckdb.connect(str(path), read_only=True) as client:
+        assert client.sql("from staging.an_over").fetchall() == [("a1", "***")]
+        assert client.sql("describe marts.empty").fetchall()[0][1] == "DECIMAL(18,2)"
+        assert client.sql("select read_count, accepted_count from ops.ingestion_log").fetchall() == [(2, 1)]
+        assert client.sql("select line, raw_data from ops.exceptions").fetchall()[0][1].count("***") == 1
+        names = {
+            row[0] for row in client.sql("select view_name from duckdb_views() where schema_name = 'ops'").fetchall()
+        }
+        for name in names:
+            client.sql(f"from ops.{name}").fetchall()
+    assert {"audit_log", "validation_results", "releases", "lineage", "watermarks", "alert_history"} <= names
+    assert not list(tmp_path.glob(".lake*"))
+    assert find_release(session, store, 1).tables["marts.empty"].row_count == 0

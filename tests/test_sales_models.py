@@ -1,0 +1,135 @@
+"""The sales models, each on a few rows worked out by hand: `tests/cases/<model>/given_*.csv` gives `expected.csv`."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from lake.engine import EngineLimits, Session, literal, quote
+
+ROOT = Path(__file__).parents[1]
+CASES = ROOT / "tests" / "cases"
+TYPES = {
+    "sold_at": "timestamptz",
+    "sold_on": "date",
+    "sold_month": "date",
+    "units": "integer",
+    "unit_price_inr": "decimal(12,2)",
+    "order_count": "bigint",
+    "unit_count": "bigint",
+    "revenue_per_unit_inr": "decimal(18,4)",
+    "_ingested_at": "timestamptz",
+    "_line": "bigint",
+}
+REVENUE_TYPES = {"sales": "decimal(14,2)", "stg_sales": "decimal(14,2)", "sales_daily": "decimal(18,2)"}
+SCHEMAS = {"sales": "raw", "stg_sales": "staging", "sales_daily": "marts"}
+MODELS = {
+    "stg_sales": "staging",
+    "sales_daily": "marts",
+    "sales_regional": "marts",
+    "sales_product": "marts",
+    "sales_monthly": "marts",
+}
+MEASURES = [
+    ("order_count", "BIGINT"),
+    ("unit_count", "BIGINT"),
+    ("revenue_inr", "DECIMAL(18,2)"),
+    ("revenue_per_unit_inr", "DECIMAL(18,4)"),
+]
+COLUMNS = {
+    "stg_sales": [
+        ("order_id", "VARCHAR"),
+        ("sold_at", "TIMESTAMP WITH TIME ZONE"),
+        ("sold_on", "DATE"),
+        ("sold_month", "DATE"),
+        ("region", "VARCHAR"),
+        ("product_group", "VARCHAR"),
+        ("product", "VARCHAR"),
+        ("units", "INTEGER"),
+        ("unit_price_inr", "DECIMAL(12,2)"),
+        ("revenue_inr", "DECIMAL(14,2)"),
+        *((name, "VARCHAR") for name in ("customer_id", "_batch_id", "_run_id", "_record_id")),
+    ],
+    "sales_daily": [
+        ("sold_month", "DATE"),
+        ("sold_on", "DATE"),
+        ("region", "VARCHAR"),
+        ("product_group", "VARCHAR"),
+        *MEASURES,
+    ],
+    "sales_regional": [
+        ("sold_month", "DATE"),
+        ("region", "VARCHAR"),
+        *MEASURES,
+        ("revenue_share_ratio", "DECIMAL(9,6)"),
+    ],
+    "sales_product": [("sold_month", "DATE"), ("product_group", "VARCHAR"), ("product", "VARCHAR"), *MEASURES],
+    "sales_monthly": [
+        ("sold_month", "DATE"),
+        *MEASURES,
+        ("previous_revenue_inr", "DECIMAL(18,2)"),
+        ("revenue_growth_ratio", "DECIMAL(18,6)"),
+    ],
+}
+
+
+def model_sql(model: str) -> str:
+    """Gives a model's select, without the header comment."""
+    text = (ROOT / "sql" / MODELS[model] / f"{model}.sql").read_text()
+    return re.sub(r"\A\s*/\*.*?\*/", "", text, count=1, flags=re.DOTALL)
+
+
+def load_given(session: Session, path: Path) -> None:
+    """Makes a table of the session from a `given_<table>.csv`, with the types the table really has."""
+    table = path.stem.removeprefix("given_")
+    types = {**TYPES, "revenue_inr": REVENUE_TYPES[table]}
+    with path.open(newline="") as file:
+        names = next(csv.reader(file))
+    columns = ", ".join(f"cast({quote(name)} as {types.get(name, 'varchar')}) as {quote(name)}" for name in names)
+    source = f"read_csv({literal(str(path))}, header = true, all_varchar = true)"
+    session.execute(f"create table {SCHEMAS[table]}.{table} as select {columns} from {source}")
+
+
+def run_case(model: str) -> tuple[list[tuple[str, str]], list[tuple[str, ...]]]:
+    """Gives the columns (name, type) and the rows, as text with '' for null, that a model makes of its case."""
+    with Session(EngineLimits("256MB", 1)) as session:
+        for path in sorted((CASES / model).glob("given_*.csv")):
+            load_given(session, path)
+        described = session.rows(f"describe {model_sql(model)}")
+        columns = [(str(row[0]), str(row[1])) for row in described]
+        texts = ", ".join(f"coalesce(cast({quote(name)} as varchar), '')" for name, _ in columns)
+        return columns, session.rows(f"select {texts} from ({model_sql(model)})")
+
+
+def expected_rows(model: str) -> tuple[list[str], list[tuple[str, ...]]]:
+    with (CASES / model / "expected.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    return header, [tuple(row) for row in rows]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_sales_models_give_what_was_worked_out_by_hand(model: str) -> None:
+    """Each model makes exactly the expected rows of the given ones, to the last digit."""
+    columns, rows = run_case(model)
+    header, expected = expected_rows(model)
+    assert [name for name, _ in columns] == header
+    assert sorted(rows) == sorted(expected)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_sales_models_have_the_promised_columns(model: str) -> None:
+    """Each model has exactly the promised columns and types; money is decimal, and no e-mail address leaves raw."""
+    columns, _ = run_case(model)
+    assert columns == COLUMNS[model]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_sales_models_of_nothing_are_empty(model: str) -> None:
+    """A model of tables without rows has its columns and no row."""
+    with Session(EngineLimits("256MB", 1)) as session:
+        for path in sorted((CASES / model).glob("given_*.csv")):
+            load_given(session, path)
+            table = path.stem.removeprefix("given_")
+            session.execute(f"delete from {SCHEMAS[table]}.{table}")
+        assert session.rows(model_sql(model)) == []
