@@ -124,8 +124,10 @@ class Outcome:
 def _source_line(source: SourceOutcome) -> str:
     held = f", HELD: {', '.join(source.held_batches)}" if source.held_batches else ""
     held += f", still held from before: {', '.join(source.waiting_batches)}" if source.waiting_batches else ""
+    if not source.batches:
+        return f"source {source.source}: nothing new{held}"
     return (
-        f"source {source.source}: {source.batches} new batches, {source.read:,} read = {source.accepted:,} accepted"
+        f"source {source.source}: batches landed: {source.batches}; {source.read:,} read = {source.accepted:,} accepted"
         f" + {source.quarantined:,} quarantined + {source.duplicate:,} duplicate{held}"
     )
 

@@ -104,7 +104,9 @@ def _previous_figures(job: Job, release: Release, page: Page) -> tuple[int | Non
     if not rows:
         return None, {}
     details = json.loads(rows[0][0])
-    return details["release_id"], {name: Decimal(value) for name, value in details["figures"].items() if _is_number(value)}
+    return details["release_id"], {
+        name: Decimal(value) for name, value in details["figures"].items() if _is_number(value)
+    }
 
 
 def _is_number(text: str) -> bool:

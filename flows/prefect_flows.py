@@ -13,17 +13,16 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.runtime import deployment, flow_run
+from prefect.states import State, get_state_exception
 
 from flows.outcome import Outcome
 from flows.pipeline import run_pipeline
 from flows.planning import asked_marts
 from flows.prefect_steps import prefect_step
-from flows.progress import event_line
+from flows.progress import event_line, is_news
 from lake.project import Project, open_project
 from lake.run import Event, Observer, begin_run
 from lake.settings import Settings
-
-QUIET_EVENTS = {"step-started", "check-evaluated"}
 
 
 def name_run() -> str:
@@ -40,9 +39,7 @@ def make_pipeline(tell: Callable[[Outcome], None], observers: tuple[Observer, ..
     """Gives the pipeline as a flow that also tells its outcome, and its events as they happen, to its caller."""
 
     @flow(name="pipeline", flow_run_name=name_run, persist_result=False)
-    def pipeline(
-        marts: list[str] | None = None, pages: list[str] | None = None, project: str | None = None
-    ) -> None:
+    def pipeline(marts: list[str] | None = None, pages: list[str] | None = None, project: str | None = None) -> None:
         """Land, gate, build, gate, publish, report, notify.
 
         Args:
@@ -69,9 +66,11 @@ pipeline = make_pipeline(lambda _outcome: None)  # what deployments run: its art
 def run_as_flow(project: Path, marts: Sequence[str], pages: Sequence[str], observers: tuple[Observer, ...]) -> Outcome:
     """Runs the pipeline as a flow run in this process, and gives its outcome, good or bad."""
     told: list[Outcome] = []
-    state = make_pipeline(told.append, observers)(list(marts), list(pages), str(project), return_state=True)
-    if not told:  # it never came to an outcome: raise what stopped it
-        state.result(raise_on_failure=True)
+    state: State[None] = make_pipeline(told.append, observers)(
+        list(marts), list(pages), str(project), return_state=True
+    )
+    if not told:  # it never came to an outcome: that is what stopped it
+        raise get_state_exception(state)
     return told[0]
 
 
@@ -103,8 +102,7 @@ def _run_log() -> Observer:
     logger = get_run_logger()
 
     def observe(event: Event) -> None:
-        level = logging.DEBUG if event.kind in QUIET_EVENTS else logging.INFO
-        logger.log(level, event_line(event))
+        logger.log(logging.INFO if is_news(event) else logging.DEBUG, event_line(event))
 
     return observe
 

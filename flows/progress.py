@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import IO, TYPE_CHECKING, Any
 
 from lake.run import Event, Observer
@@ -12,6 +13,7 @@ from lake.run import Event, Observer
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+LINE_WIDTH = 160  # the log file has all of it
 LOG_NAME = "sluice.log"
 LOG_BYTES = 20_000_000  # then the file is set aside once, so that a log never fills a disk
 
@@ -33,10 +35,15 @@ def watched(output: Path, *, is_quiet: bool, logs_json: bool) -> Iterator[tuple[
         yield tuple(observers)
 
 
+def is_news(event: Event) -> bool:
+    """Says whether a person watching wants to hear of an event: not of starts, nor of checks that passed."""
+    return event.kind != "step-started" and event.details.get("outcome") != "pass"
+
+
 def event_line(event: Event) -> str:
-    """Gives an event as one line, such as `02:13:03 batch-landed sales 4,000 records (accepted 3,640)`."""
+    """Gives an event as one line, such as `02:13:03 batch-landed sales 3,620 records (read_count 4000, ...)`."""
     records = "" if event.record_count is None else f" {event.record_count:,} records"
-    details = ", ".join(f"{name} {value}" for name, value in event.details.items())
+    details = shorten(", ".join(f"{name} {value}" for name, value in event.details.items()), LINE_WIDTH)
     return f"{event.at:%H:%M:%S} {event.kind} {event.subject}{records}{f' ({details})' if details else ''}"
 
 
@@ -73,8 +80,9 @@ def _json_lines(stream: IO[str]) -> Observer:
 
 def _lines(stream: IO[str]) -> Observer:
     def observe(event: Event) -> None:
-        stream.write(event_line(event) + "\n")
-        stream.flush()
+        if is_news(event):
+            stream.write(event_line(event) + "\n")
+            stream.flush()
 
     return observe
 

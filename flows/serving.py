@@ -96,7 +96,9 @@ def served(place: Place, tell: Tell) -> Iterator[tuple[subprocess.Popen[bytes], 
         _await(lambda: answers(place.api), server, place, "server")
         _remember(place)
         _prepare(place, tell)
-        with _started(place, "worker", ["worker", "start", "--pool", POOL, "--type", "process", "--name", WORKER]) as worker:
+        with _started(
+            place, "worker", ["worker", "start", "--pool", POOL, "--type", "process", "--name", WORKER]
+        ) as worker:
             _await(lambda: _has_worker(place), worker, place, "worker")
             yield server, worker
 

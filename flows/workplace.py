@@ -88,7 +88,9 @@ def _named_before() -> Path | None:
 def _folder(project: Path) -> Path:
     if not project.is_dir():
         raise SettingsError(
-            "project-missing", f"There is no project folder {str(project)!r}.", cure="Give --project DIR or SLUICE_PROJECT."
+            "project-missing",
+            f"There is no project folder {str(project)!r}.",
+            cure="Give --project DIR or SLUICE_PROJECT.",
         )
     return project.resolve()
 

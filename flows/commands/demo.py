@@ -29,6 +29,6 @@ def demo(workplace: Workplace, rows: int, seed: int) -> None:
     click.echo(f"Demo data: {planted.line_count:,} lines in {planted.files[0]}, of them {faults}.")
     outcome = run_plainly(workplace, (), ())
     click.echo("\n".join(outcome.as_lines()))
-    click.echo(f"Next: sluice sql \"from marts.sales_daily\", or open {outcome.lake_file} in any DuckDB client.")
+    click.echo(f'Next: sluice sql "from marts.sales_daily", or open {outcome.lake_file} in any DuckDB client.')
     if outcome.failure is not None:
         raise outcome.failure

@@ -10,7 +10,11 @@ from flows.workplace import Workplace, in_project
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--source", help="The name of the table; the file's name by default.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to write it; - is standard output.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+    help="Where to write it; - is standard output.",
+)
 @in_project
 def draft(workplace: Workplace, file: Path, source: str | None, out: Path | None) -> None:
     """Write a contract for an unknown file: types, keys and enums inferred from its rows.

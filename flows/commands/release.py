@@ -40,7 +40,12 @@ def list_all(workplace: Workplace, as_json: bool) -> None:
 def show(workplace: Workplace, number: int, as_json: bool) -> None:
     """Show the tables of release N: version, rows, and what they were made from."""
     columns = "table_name, kind, version, row_count, held, inputs, code_digest"
-    _print(workplace, f"select {columns} from ops.releases where release_id = {number} order by table_name", as_json, number)
+    _print(
+        workplace,
+        f"select {columns} from ops.releases where release_id = {number} order by table_name",
+        as_json,
+        number,
+    )
 
 
 @release.command("diff")
@@ -65,7 +70,9 @@ def diff(workplace: Workplace, old: int, new: int, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2))
         return
     for each in found:
-        told = ", ".join(f"{name} {value}" for name, value in each.items() if name not in ("name", "change") and value is not None)
+        told = ", ".join(
+            f"{name} {value}" for name, value in each.items() if name not in ("name", "change") and value is not None
+        )
         click.echo(f"{each['name']}: {each['change']} ({told})")
     if not found:
         click.echo(f"Releases {old} and {new} are the same.")
