@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 SODA_LOCK = threading.Lock()  # Soda keeps one log for the whole process
 
 
-def verify_suites(suites: Sequence[Suite], now: datetime) -> None:
+def verify_suites(suites: Sequence[Suite]) -> None:
     """Raises ModelError or ContractError, with file and line, for the first check no gate could evaluate."""
     with SODA_LOCK:
         from checks.sodacl import read_scan
 
         for stage in dict.fromkeys(suite.stage for suite in suites):
-            read_scan([suite for suite in suites if suite.stage == stage], now)
+            read_scan([suite for suite in suites if suite.stage == stage])
 
 
 def run_gate(
@@ -38,10 +38,12 @@ def run_gate(
 ) -> GateResult:
     """Checks the tables of a stage as they stand in the session.
 
-    Takes: the suites of that stage (none: the gate passes with no results); the restricted columns by qualified table
-    name, whose values are masked in samples and messages; the run's instant, which freshness is measured against.
+    Takes: suites, of which those of the stage are run (none: the gate passes with no results); the restricted columns
+    by qualified table name, whose values are masked in samples and messages; the run's instant, which freshness is
+    measured against.
     Raises: ModelError or ContractError for a check that cannot be read; a check that cannot be evaluated is a result.
     """
+    suites = [suite for suite in suites if suite.stage == stage]
     if not suites:
         return GateResult(stage, ())
     with SODA_LOCK:
@@ -52,7 +54,7 @@ def run_gate(
 
 
 def _scan(session: Session, stage: Stage, suites: Sequence[Suite], now: datetime) -> "GateScan":
-    from checks.soda_duckdb import LakeConnection
+    from checks.soda_duckdb import LakeConnection, raise_interrupt
     from checks.sodacl import read_scan
 
     scan = read_scan(suites, now)
@@ -62,6 +64,8 @@ def _scan(session: Session, stage: Stage, suites: Sequence[Suite], now: datetime
         scan.execute()
     finally:
         cursor.close()
+    for query in scan._queries:
+        raise_interrupt(query)
     return scan
 
 

@@ -1,29 +1,19 @@
 """The edge to Soda: soda-core 3.5.6 on a DuckDB cursor handed in, with nothing of Soda's reaching out.
 
-Importing this module imports Soda (half a second), so import it where a scan begins. Soda finds a data source by the
-module name `soda.data_sources.duckdb_data_source`; this module takes that name, because the published connector is
+Importing this module imports Soda (a third of a second), so import it where a scan begins. Soda finds a data source by
+its module name, `soda.data_sources.duckdb_data_source`; this module takes that name, because the published connector is
 capped at an old DuckDB, lets one missing column end the whole scan and does not escape quotes.
 """
 
-import logging
 import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from soda.common.config_helper import ConfigHelper
+from checks.soda_quiet import keep_quiet
 
-
-class _NoTelemetry(ConfigHelper):  # type: ignore[misc]  # Soda ships no types
-    """Soda's settings without its files in the home folder and without usage statistics."""
-
-    def load_config(self) -> dict[str, object]:
-        return {"send_anonymous_usage_stats": False, "user_cookie_id": ""}
-
-
-_NoTelemetry()  # becomes Soda's one instance: must stand before the imports below, which read it
-logging.getLogger("soda").setLevel(logging.CRITICAL + 1)  # errors become results; Soda's own lines may quote values
+keep_quiet()  # before the imports below
 
 from soda.common.undefined_instance import undefined  # noqa: E402
 from soda.execution.data_source import DataSource  # noqa: E402
@@ -65,7 +55,11 @@ class LakeConnection:
         return self
 
     def execute(self, sql: str) -> None:
-        self._cursor.execute(_first_rows(sql) if self.only_samples else sql)
+        try:
+            self._cursor.execute(_first_rows(sql) if self.only_samples else sql)
+        except RuntimeError as error:  # what DuckDB makes of Ctrl-C, leaving its threads at work
+            self._cursor.interrupt()
+            raise KeyboardInterrupt from error
 
     def fetchone(self) -> tuple[Any, ...] | None:
         rows: list[tuple[Any, ...]] = self._cursor.fetchall()  # a cursor read in part would stay busy
@@ -113,7 +107,7 @@ class DuckDBDataSource(DataSource):  # type: ignore[misc]  # Soda ships no types
         qualified: str = table_name if "." in table_name else super().qualified_table_name(table_name)
         return qualified
 
-    def sql_get_table_columns(self, table_name: str, **_: Any) -> str:
+    def sql_get_table_columns(self, table_name: str, **_narrowing: Any) -> str:
         """Looks a table up by its qualified name; a gate always asks for all columns."""
         schema, _, table = self.qualified_table_name(table_name).replace('"', "").rpartition(".")
         return (
@@ -188,6 +182,7 @@ class LakeScan(DataSourceScan):  # type: ignore[misc]  # Soda ships no types
                 query.execute()
         except (TypeError, ValueError) as error:  # Soda trips over the missing answer of a query that failed
             query.exception = query.exception or error
+        raise_interrupt(query)
 
     def _ask_one_by_one(self, together: Any) -> None:
         """Measures apart what could not be measured together; each failure stays with its own check."""
@@ -265,6 +260,12 @@ class GateScan(Scan):  # type: ignore[misc]  # Soda ships no types
 def forget_error(scan: Any, error: BaseException) -> None:
     """Takes an error out of the scan's log, once what it stopped has been measured in another way."""
     scan._logs.logs = [log for log in scan._logs.logs if log.exception is not error]
+
+
+def raise_interrupt(query: Any) -> None:
+    """Raises what ended a query when it was no error; Soda catches Ctrl-C like one."""
+    if query.exception is not None and not isinstance(query.exception, Exception):
+        raise query.exception
 
 
 def _first_rows(sql: str) -> str:

@@ -116,10 +116,9 @@ def _threshold(configuration: Any) -> str:
 
 
 def _sample(check: Any, table: str, masks: Masks) -> tuple[Any, ...]:
-    kept = check.failed_rows_sample_ref
-    if not isinstance(kept, KeptSample):
+    kept, configuration = check.failed_rows_sample_ref, check.check_cfg
+    if not isinstance(kept, KeptSample) or getattr(configuration, "samples_limit", None) == 0:
         return ()
-    configuration = check.check_cfg
     by_author = type(configuration).__name__ in WRITTEN_BY_AUTHOR or getattr(configuration, "metric_query", None)
     return masks.rows(None if by_author else table, kept.columns, kept.rows)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from checks.soda_duckdb import DEVIATIONS, SAMPLE_ROWS, GateScan
@@ -10,6 +10,7 @@ from checks.suites import Suite, sections
 from lake.errors import ContractError, ModelError, SluiceError
 
 SUITE_FILE = re.compile(r"^suite-(\d+)\.yml$")  # the name Soda knows a suite by
+ANY_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)  # for reading alone, where none is measured against
 NEEDS_HISTORY = "it compares with earlier runs, which only Soda Cloud remembers"
 REFUSED = {
     "ChangeOverTimeMetricCheckCfg": NEEDS_HISTORY,
@@ -27,7 +28,7 @@ KNOWN_METRICS = (
 )
 
 
-def read_scan(suites: Sequence[Suite], now: datetime) -> GateScan:
+def read_scan(suites: Sequence[Suite], now: datetime = ANY_INSTANT) -> GateScan:
     """Gives a scan of all the suites, not yet connected.
 
     Raises: ModelError (ContractError when the check stands in a contract) at the first check that is not understood, or
@@ -61,7 +62,7 @@ def _require_understood(scan: GateScan, suite: Suite) -> None:
     first = errors[0]
     line = first.location.line if first.location else _line_of_check(suite, first.message)
     reason = f": {first.exception}" if first.exception is not None else ""
-    message = f"Soda does not understand this: {first.message}{reason}.".replace("\n", " ")
+    message = " ".join(f"Soda does not understand this: {first.message}{reason}".split()).rstrip(".") + "."
     raise _refusal("check-not-understood", message, "See docs/checks.md for what a check may say.", suite, line)
 
 

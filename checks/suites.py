@@ -74,7 +74,12 @@ def _stage_of(path: Path, checks_dir: Path) -> Stage:
 
 
 def _read_suite(path: Path, stage: Stage) -> Suite:
-    suite = Suite(stage, f"{stage}.{path.stem}", path.read_text(encoding="utf-8"), path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        message = f"This is no UTF-8 text: byte {error.start} cannot be read."
+        raise ModelError("check-file-invalid", message, path=path, line=1) from error
+    suite = Suite(stage, f"{stage}.{path.stem}", text, path)
     for title, _, line in sections(suite):
         _require_section(suite, title, line)
     return suite

@@ -262,6 +262,49 @@ def test_gate_samples_five_rows_and_masks_restricted_values(session: Session) ->
     assert results["by query"].failed_count == 39
 
 
+def test_gate_keeps_no_sample_where_the_author_wants_none(session: Session) -> None:
+    """A check with a samples limit of zero counts its failing rows and shows none of them."""
+    session.execute(BAD_ROW["negative"])
+    checks = """
+- failed rows:
+    fail condition: units < 0
+    samples limit: 0
+- failed rows:
+    fail query: select * from marts.sales
+    samples limit: 0
+- invalid_count(units) = 0:
+    valid min: 0
+    samples limit: 0
+"""
+    assert [(result.failed_count, result.sample) for result in check(session, checks)] == [(1, ())] * 3
+
+
+INTERRUPTED = """
+import _thread, threading
+from datetime import UTC, datetime
+from pathlib import Path
+from checks.gate import run_gate, verify_suites
+from checks.suites import Suite
+from lake.engine import EngineLimits, Session
+query = "select sum(hash(a.range + b.range)) % 2 from range(1000000) a, range(1000000) b"
+suite = Suite("marts", "marts.t", f"checks:\\n  - n = 0:\\n      n query: {query}\\n", Path("t.yml"))
+verify_suites([suite])
+with Session(EngineLimits()) as session:
+    threading.Timer(0.5, _thread.interrupt_main).start()
+    try:
+        run_gate(session, "marts", [suite], {}, now=datetime.now(UTC))
+    except KeyboardInterrupt:
+        print("stopped", session.value("select 1"))
+"""
+
+
+def test_gate_interrupt_is_not_taken_for_a_failed_check() -> None:
+    """Somebody who stops the run while a gate computes stops the run, at once."""
+    command = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr, done.returncode) == ("stopped 1\n", "", 0)
+
+
 def test_gate_error_text_quotes_no_restricted_value(session: Session) -> None:
     """The message of a check that broke on a value does not show it when the table has restricted columns."""
     session.execute(f"insert into marts.sales values {GOOD}")
@@ -421,5 +464,7 @@ def test_quality_score_weighs_kinds_and_credits_outcomes() -> None:
 
 def test_gate_import_leaves_soda_alone() -> None:
     """Importing the gate loads no Soda; half a second is paid by those who check."""
-    code = "import sys, checks.gate, checks.contract_suite; sys.exit(any(name.startswith('soda') for name in sys.modules))"
+    code = (
+        "import sys, checks.gate, checks.contract_suite; sys.exit(any(name.startswith('soda') for name in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
