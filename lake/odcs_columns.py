@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from lake.contract import Column, Privacy, RowRule
 from lake.odcs_document import Part, check_keys, did_you_mean, odcs_schema, value_text
 from lake.odcs_properties import custom_properties
-from lake.odcs_rules import valid_values
+from lake.odcs_rules import enum_rule
 from lake.odcs_types import logical_type, physical_name, sql_type, strptime_format, type_arguments
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -152,11 +152,17 @@ def _is_below(one: str, other: str, kind: str) -> bool:
 
 def _enum(part: Part, kind: str) -> tuple[str, ...]:
     listed = tuple(value for entry in part.each("enum") if (value := entry.get("value")) is not None)
-    listed = listed or valid_values(part)
-    if listed and (kind in ("boolean", "json") or kind.endswith((")[]", "[]")) or kind.startswith("struct")):
+    rule = enum_rule(part)
+    arguments = None if rule is None else rule.get("arguments")
+    listed = tuple(arguments.each("validValues")) if arguments is not None else listed
+    if listed and (
+        kind in ("boolean", "json", "double", "float", "timestamp", "timestamptz")
+        or kind.endswith((")[]", "[]"))
+        or kind.startswith("struct")
+    ):
         cure = "Write the condition as a row rule under 'quality'."
         raise listed[0].error("value-unfit", f"Key 'enum' cannot be used on a {kind}.", cure)
-    values = tuple(_checked(value, value.value, kind, "enum") for value in listed)
+    values = tuple(_as_printed(_checked(value, value.value, kind, "enum"), kind) for value in listed)
     for index, value in enumerate(listed):
         if value.value is None:
             cure = "Leave it out: a column may be missing unless it is 'required: true'."
@@ -166,12 +172,19 @@ def _enum(part: Part, kind: str) -> tuple[str, ...]:
     return values
 
 
+def _as_printed(text: str, kind: str) -> str:
+    """Gives a value as DuckDB prints it in its type, so that the texts of two equal values are equal: 1 → 1.00."""
+    if kind.startswith("decimal"):
+        return format(Decimal(text).quantize(Decimal(1).scaleb(-int(kind.rstrip(")").split(",")[1]))), "f")
+    return format(Decimal(text), "f") if _is_numeric(kind) else text
+
+
 def _default(part: Part, properties: Mapping[str, Part], kind: str, enum: tuple[str, ...]) -> str | None:
     found = properties.get("defaultValue")
     if found is None:
         return None
     text = _checked(found, found.value, kind, "defaultValue")
-    if enum and text not in enum:
+    if enum and _as_printed(text, kind) not in enum:
         message = f"Custom property 'defaultValue' of column '{part.text('name')}' is '{text}', which its enum lacks."
         raise found.error("value-unfit", message, did_you_mean(text, enum))
     return sql_value(text, kind)

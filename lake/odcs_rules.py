@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from lake.contract import Category, Column, RowRule, TableRule
-from lake.odcs_document import Part, check_keys, did_you_mean, value_text
+from lake.odcs_document import Part, check_keys, did_you_mean
 from lake.odcs_properties import custom_properties
 
 if TYPE_CHECKING:
@@ -52,14 +52,21 @@ class Quality:
     table_rules: tuple[TableRule, ...] = ()
 
 
-def valid_values(part: Part) -> tuple[Part, ...]:
-    """Gives the values a column may have by its own `invalidValues` entry that tolerates none; () without one."""
+def enum_rule(part: Part) -> Part | None:
+    """Gives the `invalidValues` entry of a column that tolerates none and so is its enum; None without one."""
+    if part.value.get("enum") is not None:
+        return None
     for entry in part.each("quality"):
         arguments = entry.get("arguments")
         strict = entry.value.get("mustBe") == 0 and entry.text("severity") != "warning"
-        if entry.text("metric") == "invalidValues" and strict and arguments is not None:
-            return tuple(arguments.each("validValues"))
-    return ()
+        if (
+            entry.text("metric") == "invalidValues"
+            and strict
+            and arguments is not None
+            and arguments.get("validValues")
+        ):
+            return entry
+    return None
 
 
 def read_quality(part: Part, columns: Mapping[str, Column], column: str | None) -> Quality:
@@ -69,9 +76,12 @@ def read_quality(part: Part, columns: Mapping[str, Column], column: str | None) 
     """
     rows: list[RowRule] = []
     table: list[TableRule] = []
+    judged_by_row = None if column is None else enum_rule(part)
     for entry in part.each("quality"):
         check_keys(entry, KEYS, "a quality rule")
         kind = entry.text("type") or "library"
+        if judged_by_row is not None and entry.at == judged_by_row.at:
+            continue
         if kind == "library":
             table += _library_rule(entry, columns, column)
         elif kind == "custom" and _engine(entry) == "duckdb":
@@ -203,8 +213,6 @@ def _library_rule(entry: Part, columns: Mapping[str, Column], column: str | None
     check_keys(arguments, ARGUMENTS, f"the arguments of '{metric}'")
     subjects = _subjects(entry, arguments, metric, column, columns)
     measure, threshold, contrary = _measure(entry, metric, subjects)
-    if column is not None and _is_enum(entry, arguments, columns[column]):
-        return ()  # each row is judged by itself
     settings = _settings(entry, arguments, metric)
     name = entry.text("name") or "_".join((METRICS[metric], *subjects))
     warns = entry.text("severity") == "warning"
@@ -212,12 +220,6 @@ def _library_rule(entry: Part, columns: Mapping[str, Column], column: str | None
         return (TableRule(name, f"{measure} {threshold}", entry.line),)
     verdict = f"    warn: when {contrary}" if warns else f"    fail: when {contrary}"
     return (TableRule(name, "\n".join((f"{measure}:", *settings, verdict)), entry.line),)
-
-
-def _is_enum(entry: Part, arguments: Part, column: Column) -> bool:
-    values = tuple(value_text(value.value) for value in arguments.each("validValues"))
-    strict = entry.value.get("mustBe") == 0 and entry.text("severity") != "warning"
-    return entry.text("metric") == "invalidValues" and strict and values == column.enum
 
 
 def _subjects(

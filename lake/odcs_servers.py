@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Mapping
 
 from lake.contract import Server
-from lake.odcs_document import Part, check_keys, did_you_mean
+from lake.odcs_document import Part, check_keys, did_you_mean, value_text
 from lake.odcs_properties import custom_properties
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
@@ -13,7 +13,7 @@ LOCAL_KEYS = (
     *("server", "type", "path", "format", "encoding"),
     *("id", "description", "environment", "roles", "customProperties"),
 )
-LOCAL_OPTIONS = ("delimiter", "quote", "escape")
+LOCAL_OPTIONS = ("delimiter", "header")
 NOT_OPTIONS = ("server", "type", "path", "location", "format", "id", "description", "environment", "roles")
 
 
@@ -41,11 +41,13 @@ def _local(server: Part) -> Server:
         message = f"Key 'format' is '{server.text('format')}', which cannot be read."
         raise server.error("server-unfit", message, did_you_mean(format_name, FORMATS), "format")
     found = custom_properties(server, LOCAL_OPTIONS)
-    for name, part in found.items():
-        if len(str(part.value)) != 1:
-            message = f"Custom property '{name}' is '{part.value}', not one character."
-            raise part.error("server-unfit", message, r'Write it as one, e.g. ";" or "\t" in double quotes.')
-    options = {name: str(part.value) for name, part in found.items()}
+    options = {name: value_text(part.value) for name, part in found.items()}
+    if len(options.get("delimiter", ",")) != 1:
+        message = f"Custom property 'delimiter' is '{options['delimiter']}', not one character."
+        raise found["delimiter"].error("server-unfit", message, r'Write one, e.g. ";" or "\t" in double quotes.')
+    if options.get("header", "true") not in ("true", "false"):
+        message = f"Custom property 'header' is '{options['header']}'."
+        raise found["header"].error("server-unfit", message, "Write true or false.")
     return Server("local", server.text("path"), format_name, {**options, **_encoding(server)})
 
 

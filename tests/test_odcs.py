@@ -235,7 +235,7 @@ def test_contract_takes_valid_values_as_enum(tmp_path: Path) -> None:
     entry = "          - {metric: nullValues, mustBe: 0, name: no_gaps}\n"
     valid = "          - {metric: invalidValues, mustBe: 0, arguments: {validValues: [1, 2.50]}}\n"
     strict = read_contract(write(tmp_path, SALES.replace(entry, valid)))
-    assert strict.column("revenue_inr").enum == ("1", "2.50")
+    assert strict.column("revenue_inr").enum == ("1.00", "2.50")
     assert "invalid_revenue_inr" not in {rule.name for rule in strict.table_rules}
     mild = read_contract(write(tmp_path, SALES.replace(entry, valid.replace("mustBe: 0", "mustBeLessThan: 5"))))
     assert mild.column("revenue_inr").enum == ()
