@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from checks.soda_duckdb import DEVIATIONS, SAMPLE_ROWS, GateScan
+from checks.soda_duckdb import DEVIATIONS, SAMPLE_ROWS, DuckDBDataSource, GateScan
 from checks.suites import Suite, sections
 from lake.errors import ContractError, ModelError, SluiceError
 
@@ -114,6 +114,14 @@ def _missing_part(scan: GateScan, check: Any) -> str:
         return f"'{check.metric_name}' is no metric of ours, and no '{check.metric_name} query' says what it is"
     if check.metric_name not in WITHOUT_COLUMN and not check.metric_args:
         return "it names no column"
+    formats = check.missing_and_valid_cfg and (
+        check.missing_and_valid_cfg.valid_format,
+        check.missing_and_valid_cfg.invalid_format,
+        check.missing_and_valid_cfg.missing_format,
+    )
+    unknown = [name for name in formats or () if name is not None and name not in DuckDBDataSource.DEFAULT_FORMATS]
+    if unknown:
+        return f"'{unknown[0]}' is no format"
     if check.metric_name in NEED_VALIDITY and not _has_validity(scan, check):
         return "nothing says which values are valid"
     return ""
