@@ -38,6 +38,6 @@ def run_in_history(workplace: Workplace, marts: Sequence[str], pages: Sequence[s
 
     from flows.prefect_flows import run_as_flow
 
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):  # joining its thread costs a second
-        with workplace.watched() as observers:
-            return run_as_flow(workplace.project, marts, pages, observers)
+    unwatched = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})  # joining its thread costs a second
+    with unwatched, workplace.watched() as observers:
+        return run_as_flow(workplace.project, marts, pages, observers)

@@ -58,7 +58,7 @@ def page_context(job: Job, release: Release, page: Page) -> PageContext:
 def gate_pages(job: Job, plan: Plan, pages: Sequence[RenderedPage]) -> None:
     """Reconciles what the pages show with the marts, before anybody gets them; raises GateFailed when they disagree.
 
-    The checks are those in `checks/pipeline/` that name `ops.page_figures`: one row per figure, its exact value as text.
+    The checks are those in `checks/pipeline/` that name `ops.page_figures`: one row per figure, its value as text.
     """
     suites = tuple(suite for suite in plan.suites if suite.stage == "pipeline" and PAGE_FIGURES in suite.sodacl)
     if not suites or not pages:

@@ -1,7 +1,7 @@
 """The pipeline: land, gate, build, gate, publish, report, notify. One composition of plain functions.
 
-How a step is run is the caller's: plainly, or as a Prefect task run. Whatever happens, the run is written down, the lake's
-catalogue is regenerated, and people hear of a failure.
+How a step is run is the caller's: plainly, or as a Prefect task run. Whatever happens, the run is written down,
+`lake.duckdb` is regenerated, and people hear of a failure.
 """
 
 from collections.abc import Sequence

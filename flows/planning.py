@@ -1,4 +1,4 @@
-"""The plan of a run: what was asked for, and all that is upstream of it, read and checked before anything is touched."""
+"""The plan of a run: what was asked for, and all upstream of it, read and checked before anything is touched."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -43,7 +43,7 @@ def profiles_path(project: Path) -> Path:
 
 
 def answers(address: str, seconds: float = ANSWER_SECONDS) -> bool:
-    """Says whether a Prefect API is healthy at an address such as `http://127.0.0.1:4200/api`, within so many seconds."""
+    """Says whether a Prefect API is healthy at an address, such as `http://127.0.0.1:4200/api`, in time."""
     parts = urlsplit(address)
     if parts.scheme not in CONNECTIONS or parts.hostname is None:
         return False

@@ -1,4 +1,4 @@
-"""The flows: the pipeline with Prefect around it. A name, a lock, a log and artifacts; the work is `flows/pipeline.py`."""
+"""The flows: the pipeline with Prefect around it. A name, a lock, a log, artifacts; the work is `flows/pipeline.py`."""
 
 import logging
 import os
@@ -13,13 +13,13 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.runtime import deployment, flow_run
-from prefect.states import State, get_state_exception
 
 from flows.outcome import Outcome
 from flows.pipeline import run_pipeline
 from flows.planning import asked_marts
 from flows.prefect_steps import prefect_step
 from flows.progress import event_line, is_news
+from lake.errors import SluiceError
 from lake.project import Project, open_project
 from lake.run import Event, Observer, begin_run
 from lake.settings import Settings
@@ -66,11 +66,11 @@ pipeline = make_pipeline(lambda _outcome: None)  # what deployments run: its art
 def run_as_flow(project: Path, marts: Sequence[str], pages: Sequence[str], observers: tuple[Observer, ...]) -> Outcome:
     """Runs the pipeline as a flow run in this process, and gives its outcome, good or bad."""
     told: list[Outcome] = []
-    state: State[None] = make_pipeline(told.append, observers)(
-        list(marts), list(pages), str(project), return_state=True
-    )
-    if not told:  # it never came to an outcome: that is what stopped it
-        raise get_state_exception(state)
+    try:
+        make_pipeline(told.append, observers)(list(marts), list(pages), str(project))
+    except SluiceError:
+        if not told:  # it never came to an outcome: this is what stopped it
+            raise
     return told[0]
 
 

@@ -14,7 +14,7 @@ from lake.tables import Store
 
 @dataclass(frozen=True)
 class Reading:
-    """A session that sees the lake as readers do, restricted columns masked; `session` is gone when the command ends."""
+    """A session that sees the lake as readers do, restricted columns masked, and the lake's place."""
 
     session: Session
     store: Store

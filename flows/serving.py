@@ -96,6 +96,7 @@ def served(place: Place, tell: Tell) -> Iterator[tuple[subprocess.Popen[bytes], 
         _await(lambda: answers(place.api), server, place, "server")
         _remember(place)
         _prepare(place, tell)
+        worker_arguments = ["worker", "start", "--pool", POOL, "--type", "process", "--name", WORKER]
         with _started(
             place, "worker", ["worker", "start", "--pool", POOL, "--type", "process", "--name", WORKER]
         ) as worker:

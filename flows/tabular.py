@@ -1,8 +1,8 @@
 """Query results on the way out: a table on a terminal, tab-separated text in a pipe, JSON or CSV where asked.
 
 In JSON a decimal is a number with all its digits (`1234.50`), as DuckDB and PostgreSQL write it: read it with
-`json.loads(text, parse_float=Decimal)` and not a paisa is lost. An instant is ISO 8601 in UTC, a date `2026-11-21`; what
-JSON cannot say (NaN, infinity) is null. An empty result is `[]`.
+`json.loads(text, parse_float=Decimal)` and not a paisa is lost. An instant is ISO 8601 in UTC, a date
+`2026-11-21`; what JSON cannot say (NaN, infinity) is null. An empty result is `[]`.
 """
 
 import shutil

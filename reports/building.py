@@ -12,6 +12,7 @@ from reports.selection import Rows
 from reports.theme import HEAT_STEPS, series_colour
 
 TREND_WIDTH, TREND_HEIGHT = 100, 24  # the box a trend line is drawn in, in its own units
+LEAST_SHARE = Decimal("0.001")  # below it a change of one decimal would read as none
 CHART_KINDS = ("bar", "across", "stacked", "line", "area")
 
 
@@ -33,7 +34,8 @@ def _movement(difference: Decimal, old: Decimal, code: str) -> str:
         return f"{abs(difference) * 100:.1f} points"
     if old == 0:
         return "from nothing"
-    return f"{abs(difference / old) * 100:.1f}%"
+    share = abs(difference / old)
+    return f"{share * 100:.1f}%" if share >= LEAST_SHARE else "under 0.1%"
 
 
 def trend_points(values: Sequence[Any]) -> str:
@@ -54,6 +56,8 @@ def draw_series(
     """Gives a chart's categories in the order of the rows, and its series over them."""
     at = result.position(x.name)
     categories = tuple(dict.fromkeys(row[at] for row in rows))
+    if not categories:
+        return (), ()
     if series is None:
         named = {column.label: {row[at]: row[result.position(column.name)] for row in rows} for column in y}
     else:

@@ -35,7 +35,9 @@ class Parcel:
 def bundle(name: str, figures: Mapping[str, Figure], context: PageContext) -> Parcel:
     """Gives what a page carries."""
     library, script, style = _assets()
-    return Parcel(_policy(library, script, style), Markup(library), Markup(script), Markup(style), _data(name, figures, context))  # noqa: S704, E501
+    return Parcel(
+        _policy(library, script, style), Markup(library), Markup(script), Markup(style), _data(name, figures, context)
+    )
 
 
 @cache
@@ -75,7 +77,7 @@ def _data(name: str, figures: Mapping[str, Figure], context: PageContext) -> Mar
         "figures": {key: _describe(figure, formatter) for key, figure in figures.items() if _has_data(figure)},
     }
     text = json.dumps(parcel, ensure_ascii=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))  # noqa: S704
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
 
 
 def _has_data(figure: Figure) -> bool:

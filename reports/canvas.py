@@ -1,27 +1,26 @@
 """What a page's author writes with: `query`, `kpi`, `chart`, `table`, `heat`, `compare`, and the blocks around them."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 from lake.errors import ModelError
+from reports.arguments import Names, column_of, known_format, names_of, relabel, slug_of
 from reports.building import change_between, check_kind, compare_runs, draw_series, shade, trend_points
 from reports.context import PageContext
 from reports.data import MOST_ROWS, Column, QueryDesk, Result
 from reports.figures import Chart, Comparison, Figure, Heat, Kpi, PageFigure, Table
-from reports.formats import KINDS, Formatter
+from reports.formats import Formatter
 from reports.selection import chosen_rows, chosen_words, first_choice, followed
 
 Caller = Callable[[], str]
-Names = str | Sequence[str]
 PAGE_ROWS, MAIL_ROWS = 12, 6  # of a table, when the page does not say
 
 
 class Medium(Protocol):
     """Where figures are written to: the page, the mail or the plain text."""
 
-    def draw(self, kind: str, **subject: object) -> str:
+    def draw(self, block: str, /, **subject: object) -> str:
         """Gives one figure or block as the medium writes it."""
         ...
 
@@ -51,7 +50,7 @@ class Canvas:
         """Gives a value of the first row, written in full, for use in words."""
         if result.withheld:
             return "(withheld)"
-        shown = _column(result, column, format)
+        shown = column_of(result, column, format)
         return self._formatter.show(result.first(column), shown.format)
 
     def kpi(  # noqa: PLR0913  # what an author can say of a figure, by keyword
@@ -72,7 +71,7 @@ class Canvas:
         figure_id = self._name(title)
         if result.withheld:
             return self._withhold("kpi", Kpi(figure_id, title, note, result.withheld, "", None, ""))
-        shown, value = _column(result, column, format), result.first(column)
+        shown, value = column_of(result, column, format), result.first(column)
         self.recorded.append(PageFigure(self._page, figure_id, value))
         old = result.first(before) if before else self._context.previous_figures.get(figure_id)
         label = since if before else self._context.previous_label
@@ -99,17 +98,33 @@ class Canvas:
     ) -> str:
         """Draws a result; with `select`, a click on a category narrows the figures that follow this one."""
         check_kind(kind)
-        chart_id, names = self._name(title), _names(follows)
+        chart_id, names = self._name(title), names_of(follows)
         leaders = followed(self._charts, names, result)
         if result.withheld:
             empty, column = Result("", ""), Column("", "", "text")
             chart = Chart(
-                chart_id, title, note, result.withheld, empty, kind, column, (), None, "", select, None, names, "", (), (), in_mail
+                chart_id,
+                title,
+                note,
+                result.withheld,
+                empty,
+                kind,
+                column,
+                (),
+                None,
+                "",
+                select,
+                None,
+                names,
+                "",
+                (),
+                (),
+                in_mail,
             )
             self._charts[chart_id] = chart
             return self._withhold("chart", chart)
-        across, split = _relabel(result, x, labels), None if series is None else _relabel(result, series, labels)
-        values = tuple(_relabel(result, name, labels) for name in _names(y))
+        across, split = relabel(result, x, labels), None if series is None else relabel(result, series, labels)
+        values = tuple(relabel(result, name, labels) for name in names_of(y))
         rows = chosen_rows(result, leaders)
         categories, drawn = draw_series(rows, result, across, values, split)
         chart = Chart(
@@ -122,7 +137,7 @@ class Canvas:
             x=across,
             y=values,
             series=split,
-            format=_known_format(format) or values[0].format,
+            format=known_format(format) or values[0].format,
             select=select,
             chosen=first_choice(select, rows, result.position(x)),
             follows=names,
@@ -150,16 +165,14 @@ class Canvas:
         note: str = "",
     ) -> str:
         """Draws rows to sort, filter, page through and export; `totals` are summed over all rows of the query."""
-        table_id, names = self._name(title), _names(follows)
+        table_id, names = self._name(title), names_of(follows)
         leaders = followed(self._charts, names, result)
         if result.withheld:
-            nothing = Table(
-                table_id, title, note, result.withheld, Result("", ""), (), (), 0, 0, 0, {}, (), "", ()
-            )
+            nothing = Table(table_id, title, note, result.withheld, Result("", ""), (), (), 0, 0, 0, {}, (), "", ())
             return self._withhold("table", nothing)
         shown = tuple(
-            replace(_relabel(result, name, labels), format=_known_format((formats or {}).get(name, "")) or column.format)
-            for name in (_names(columns) or [each.name for each in result.columns])
+            replace(relabel(result, name, labels), format=known_format((formats or {}).get(name, "")) or column.format)
+            for name in (names_of(columns) or [each.name for each in result.columns])
             for column in [result.column(name)]
         )
         rows = chosen_rows(result, leaders)
@@ -175,10 +188,10 @@ class Canvas:
             matching=len(rows),
             page_rows=page_rows,
             mail_rows=mail_rows,
-            totals=self._sum(table_id, result, _names(totals), shown),
+            totals=self._sum(table_id, result, names_of(totals), shown),
             follows=names,
             narrowed=chosen_words(leaders, self._formatter),
-            filters=tuple(result.column(name).name for name in _names(filters)),
+            filters=tuple(result.column(name).name for name in names_of(filters)),
         )
         return self._draw("table", table)
 
@@ -212,7 +225,7 @@ class Canvas:
             )
             return self._withhold("compare", nothing)
         run = result.column(by)
-        parts, measures = (tuple(_relabel(result, name, labels) for name in _names(given)) for given in (keys, values))
+        parts, measures = (tuple(relabel(result, name, labels) for name in names_of(given)) for given in (keys, values))
         runs, lines = compare_runs(result, run, parts, measures, self._formatter)
         after, before = (*runs, "", "")[:2]
         comparison = Comparison(
@@ -222,7 +235,7 @@ class Canvas:
 
     def part(self, title: str, *, caller: Caller) -> str:
         """Draws one part of the page: a tab there, a heading elsewhere."""
-        part_id = _slug(title)
+        part_id = slug_of(title)
         self.parts.append((part_id, title))
         return self._medium.draw("part", id=part_id, title=title, first=len(self.parts) == 1, body=caller())
 
@@ -239,9 +252,7 @@ class Canvas:
         lines = [line.strip() for line in str(caller()).strip().splitlines()]
         return self._medium.draw("words", text="\n".join(lines))
 
-    def _sum(
-        self, table_id: str, result: Result, names: Sequence[str], columns: Sequence[Column]
-    ) -> dict[str, str]:
+    def _sum(self, table_id: str, result: Result, names: Sequence[str], columns: Sequence[Column]) -> dict[str, str]:
         codes = {column.name: column.format for column in columns}
         sums = dict(zip(names, self._desk.totals(result, names), strict=True))
         self.recorded.append(PageFigure(self._page, f"{table_id}.rows", result.row_count))
@@ -249,7 +260,7 @@ class Canvas:
         return {name: self._formatter.show(total, codes.get(name, "number")) for name, total in sums.items()}
 
     def _name(self, title: str) -> str:
-        name = _slug(title)
+        name = slug_of(title)
         if name in self.figures:
             message = f"Two figures of the page are called '{title}'."
             raise ModelError("page-figure-twice", message, cure="Give each figure a title of its own.")
@@ -262,29 +273,3 @@ class Canvas:
     def _withhold(self, kind: str, figure: Figure) -> str:
         self.figures[figure.id] = figure
         return self._medium.draw("withheld", figure=figure, kind=kind)
-
-
-def _slug(title: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-
-
-def _names(given: Names) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
-def _known_format(code: str) -> str:
-    if code and code.split(":")[0] not in KINDS:
-        raise ModelError("page-choice", f"format='{code}' is not known.", cure=f"Use one of {', '.join(KINDS)}.")
-    return code
-
-
-def _column(result: Result, name: str, code: str) -> Column:
-    column = result.column(name)
-    return replace(column, format=_known_format(code) or column.format)
-
-
-def _relabel(result: Result, name: str, labels: Mapping[str, str] | None) -> Column:
-    column = result.column(name)
-    return replace(column, label=(labels or {}).get(name, column.label))
-
-

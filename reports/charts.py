@@ -4,6 +4,7 @@ from io import BytesIO
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from reports.context import PageContext
@@ -13,6 +14,7 @@ from reports.theme import INK, LINE, MUTED, PAPER
 
 WIDTH_INCHES, HEIGHT_INCHES, ROW_INCHES = 6.2, 2.6, 0.3
 DOTS_PER_INCH = 160  # sharp on a phone, about 30 kB
+PADDING_INCHES = 0.08  # so that no label touches the edge
 MOST_LABELS = 12  # category names under one chart
 GROUP_WIDTH = 0.78  # of a category, taken by its bars
 
@@ -21,7 +23,12 @@ def draw_png(chart: Chart, context: PageContext) -> bytes:
     """Gives a chart as PNG."""
     across = chart.kind == "across"
     height = max(HEIGHT_INCHES, ROW_INCHES * len(chart.categories) + 1) if across else HEIGHT_INCHES
-    drawing = Drawing(figsize=(WIDTH_INCHES, height), dpi=DOTS_PER_INCH, facecolor=PAPER, layout="constrained")
+    drawing = Drawing(
+        figsize=(WIDTH_INCHES, height),
+        dpi=DOTS_PER_INCH,
+        facecolor=PAPER,
+        layout=ConstrainedLayoutEngine(h_pad=PADDING_INCHES),
+    )
     axes = drawing.add_subplot()
     _draw_values(axes, chart)
     _dress(axes, chart, Formatter(context.timezone, context.currency), across=across)
@@ -45,9 +52,7 @@ def _draw_values(axes: Axes, chart: Chart) -> None:
                 left = [each - GROUP_WIDTH / 2 + width * (place + 0.5) for each in places]
                 axes.bar(left, heights, width=width, color=series.colour, label=series.name)
             case "stacked":
-                axes.bar(
-                    list(places), heights, bottom=floor, width=GROUP_WIDTH, color=series.colour, label=series.name
-                )
+                axes.bar(list(places), heights, bottom=floor, width=GROUP_WIDTH, color=series.colour, label=series.name)
             case _:
                 top = [low + value for low, value in zip(floor, heights, strict=True)]
                 axes.fill_between(list(places), floor, top, color=series.colour, label=series.name, linewidth=0)
@@ -74,6 +79,4 @@ def _dress(axes: Axes, chart: Chart, formatter: Formatter, *, across: bool) -> N
     if across:
         axes.invert_yaxis()
     if len(chart.drawn) > 1:
-        axes.figure.legend(  # type: ignore[union-attr]
-            loc="outside upper left", ncols=4, frameon=False, fontsize=8, labelcolor=INK
-        )
+        axes.figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=8, labelcolor=INK)

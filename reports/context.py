@@ -29,9 +29,9 @@ class FailedRun:
 class PageContext:
     """Everything a page states that is not in its queries.
 
-    `release_id` is None before the first release. `gates` are the results for the tables as the page reads them: a figure
-    that reads a table with a failed check is withheld. `previous_figures` are the figures of the page's rendering
-    before, by name; `previous_label` says which one that was, such as `release 41`. Instants are UTC or carry a zone.
+    `release_id` is None before the first release. `gates` are the results for the tables as the page reads them: a
+    figure that reads a table with a failed check is withheld. `previous_figures` are those of the rendering
+    before, by name; `previous_label` says which that was, such as `release 41`. Instants are UTC or carry a zone.
     """
 
     run_id: str

@@ -146,7 +146,7 @@ def limited(sql: str, limit: int) -> str:
     return f"{sql.rstrip().rstrip(';')}\nlimit {limit}"
 
 
-def _parse(sql: str) -> exp.Expression:
+def _parse(sql: str) -> exp.Query:
     try:
         trees = sqlglot.parse(sql, dialect="duckdb")
     except SqlglotError as error:

@@ -1,4 +1,4 @@
-"""What stands on a page, ready to be drawn in any medium. Values are exact; the words for them are made with a Formatter."""
+"""What stands on a page, ready to be drawn in any medium: exact values, and the words a Formatter made of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Kpi(Figure):
-    """One value, written in full, with its change and the points of a small trend line (`x,y x,y`, in a 100 x 24 box)."""
+    """One value, written in full, with its change and the points of a trend line (`x,y x,y`, in a 100 x 24 box)."""
 
     value: str
     change: Change | None

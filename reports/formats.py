@@ -19,9 +19,7 @@ MOST_DIGITS = 4  # of a float, whose further digits are rarely meant
 DECIMAL_PRECISION = 50  # decimal(38) and room for a shift by two
 KILOBYTE = 1024
 CURRENCY_SUFFIX = re.compile(r"_(inr|usd|eur|gbp|jpy|aed|sgd|chf|aud|cad)$")
-UNIT_SUFFIX = re.compile(
-    r"_(inr|usd|eur|gbp|jpy|aed|sgd|chf|aud|cad|at|on|ratio|seconds|name)$", flags=re.IGNORECASE
-)
+UNIT_SUFFIX = re.compile(r"_(inr|usd|eur|gbp|jpy|aed|sgd|chf|aud|cad|at|on|ratio|seconds|name)$", flags=re.IGNORECASE)
 
 
 def is_numeric(code: str) -> bool:
@@ -70,7 +68,7 @@ def exact(value: int | float | Decimal) -> Decimal:
 
 
 def plain(value: object, zone: ZoneInfo) -> object:
-    """Gives a value as JSON and CSV carry it: decimals as exact strings, instants in the zone, whole numbers as they are."""
+    """Gives a value as JSON and CSV carry it: decimals as exact strings, instants in the zone, whole numbers bare."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, float | Decimal):

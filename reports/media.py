@@ -27,7 +27,7 @@ class Media(Protocol):
 
     escaped: bool
 
-    def draw(self, kind: str, **subject: object) -> str:
+    def draw(self, block: str, /, **subject: object) -> str:
         """Gives one figure or block."""
         ...
 
@@ -37,7 +37,7 @@ class Media(Protocol):
 
 
 def _markdown(text: str) -> Markup:
-    return Markup(MarkdownIt("commonmark", {"html": False}).render(text))  # noqa: S704  # html is off
+    return Markup(MarkdownIt("commonmark", {"html": False}).render(text))  # html is off: words are text
 
 
 def _close(text: str) -> str:
@@ -84,12 +84,11 @@ class _TemplateMedium:
     _figures = ""
     _document = ""
 
-    def draw(self, kind: str, **subject: object) -> str:
+    def draw(self, block: str, /, **subject: object) -> str:
         """Gives one figure or block."""
         macros = self._templates.get_template(self._figures).module
-        return str.__str__(getattr(macros, f"draw_{kind}")(**subject)) if not self.escaped else getattr(
-            macros, f"draw_{kind}"
-        )(**subject)
+        drawn: str = getattr(macros, f"draw_{block}")(**subject)
+        return drawn
 
     def _write(self, page: "Page", canvas: "Canvas", body: str, context: PageContext, **more: Any) -> str:
         formatter = Formatter(context.timezone, context.currency)
@@ -122,11 +121,11 @@ class MailMedium(_TemplateMedium):
         """Takes the most rows any table may show."""
         self._most_rows = most_rows
 
-    def draw(self, kind: str, **subject: object) -> str:
+    def draw(self, block: str, /, **subject: object) -> str:
         """Gives one figure or block, cut to the rows there is room for."""
-        if kind in ("table", "compare"):
+        if block in ("table", "compare"):
             subject["most_rows"] = self._most_rows
-        return super().draw(kind, **subject)
+        return super().draw(block, **subject)
 
     def finish(self, page: "Page", canvas: "Canvas", body: str, context: PageContext) -> str:
         """Gives the document with its styles inlined, as mail clients want them."""

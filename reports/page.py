@@ -154,10 +154,8 @@ def _fill(page: Page, canvas: Canvas, *, escaped: bool) -> str:
         message = f"The page cannot be drawn: {error}."
         raise ModelError("page-template", message, cure="Mend it.", path=page.path, line=_line(error, page)) from error
     except ModelError as error:
-        raise ModelError(
-            error.code, error.message, cure=error.cure, path=page.path, line=_line(error, page)
-        ) from error
-    return Markup(body) if escaped else body  # noqa: S704  # drawn by templates that escape
+        raise ModelError(error.code, error.message, cure=error.cure, path=page.path, line=_line(error, page)) from error
+    return Markup(body) if escaped else body  # drawn by templates that escape
 
 
 def _line(error: BaseException, page: Page) -> int | None:

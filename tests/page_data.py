@@ -129,11 +129,14 @@ select
         'MISSING_REQUIRED_FIELD', 'DUPLICATE_RECORD', 'BUSINESS_RULE_VIOLATION', 'DATA_FORMAT_ERROR',
         'DATA_QUALITY_ISSUE',
     ][1 + pick] as category,
-    ['sold_at required', 'order_id unique', 'revenue_inr not negative', 'units integer', 'region known'][1 + pick] as rule,
+    [
+        'sold_at required', 'order_id unique', 'revenue_inr not negative', 'units integer', 'region known',
+    ][1 + pick] as rule,
     [rule] as reasons,
     ['sold_at', 'order_id', 'revenue_inr', 'units', 'region'][1 + pick] as column_name,
-    ['is missing', 'is a repeat', '''-412.50'' is below 0', '''many'' is no integer', '''Atlantis'' is unknown'][1 + pick]
-        as details,
+    [
+        'is missing', 'is a repeat', '''-412.50'' is below 0', '''many'' is no integer', '''Atlantis'' is unknown',
+    ][1 + pick] as details,
     'O-' || line || ',2026-11-14 10:00,North,Grocery,Grocery A,3,137.50,412.50,C-19,asha.rao' || line
         || '@example.in,+919812345678' as raw_data,
     '1.0.0' as contract_version,
@@ -141,7 +144,10 @@ select
     case when number < 2 and line % 5 = 0 then started_at + interval '2 days' end as replayed_at,
     null::varchar as replay_run_id,
 from runs
-cross join (select 2 + seed * 11 as line, [0, 0, 0, 1, 1, 2, 3, 4][1 + (hash(seed) % 8)::bigint] as pick from range(340) as r(seed));
+cross join (
+    select 2 + seed * 11 as line, [0, 0, 0, 1, 1, 2, 3, 4][1 + (hash(seed) % 8)::bigint] as pick,
+    from range(340) as seeds(seed)
+);
 
 create table ops.validation_results as
 select
@@ -199,7 +205,9 @@ select
     'quality_score' as metric,
     (0.9 + (hash(number, table_name) % 100) / 1000.0)::double as value,
 from runs
-cross join (values ('raw.sales'), ('staging.stg_sales'), ('marts.sales_daily'), ('marts.sales_monthly')) as t(table_name);
+cross join (
+    values ('raw.sales'), ('staging.stg_sales'), ('marts.sales_daily'), ('marts.sales_monthly')
+) as measured(table_name);
 """
 
 GATES = (

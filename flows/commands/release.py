@@ -10,10 +10,18 @@ from flows.workplace import Workplace, in_project, json_option
 RELEASES = """
     select
         release_id, min(published_at) as published_at, any_value(actor) as actor, any_value(reason) as reason,
-        count(*) as table_count, max(gates_passed) as gates_passed, bool_or(held) as is_held, any_value(run_id) as run_id
+        count(*) as table_count, max(gates_passed) as gates_passed, bool_or(held) as is_held,
+        any_value(run_id) as run_id
     from ops.releases
     group by release_id
     order by release_id desc
+"""
+
+TABLES = """
+    select table_name, kind, version, row_count, held, inputs, code_digest
+    from ops.releases
+    where release_id = {number}
+    order by table_name
 """
 
 

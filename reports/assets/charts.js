@@ -183,11 +183,11 @@ class ChartView {
     const muted = colour("muted");
     const [low, high] = this.range(traces, across ? "x" : "y", stacked);
     const values = { ...ticksFor(low, high, format), range: [low, high * 1.04 || 1], gridcolor: colour("line"), zerolinecolor: colour("line"), fixedrange: true };
-    const names = { type: "category", fixedrange: true, automargin: true, showgrid: false, tickangle: 0, ...this.nameTicks(across) };
+    const names = { type: "category", fixedrange: true, automargin: true, showgrid: false, tickangle: 0, ticklabelstandoff: 5, ...this.nameTicks(across) };
     return {
       autosize: true,
       height: across ? Math.max(180, 34 * this.categories.length + 50) : 260,
-      margin: { l: across ? 8 : 56, r: 8, t: 8, b: 28 },
+      margin: { l: across ? 8 : 56, r: 8, t: 8, b: 32 },
       barmode: stacked ? "stack" : "group",
       bargap: 0.25,
       showlegend: traces.length > 1,
@@ -211,7 +211,7 @@ class ChartView {
     const ticks = {
       tickmode: "array",
       tickvals: shown.map((value) => plainText(show(value, format))),
-      ticktext: shown.map((value) => plainText(showBrief(value, format)) + (across ? "  " : "")),
+      ticktext: shown.map((value) => plainText(showBrief(value, format))),
     };
     return across ? { ...ticks, autorange: "reversed" } : ticks;
   }
