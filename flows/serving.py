@@ -97,9 +97,7 @@ def served(place: Place, tell: Tell) -> Iterator[tuple[subprocess.Popen[bytes], 
         _remember(place)
         _prepare(place, tell)
         worker_arguments = ["worker", "start", "--pool", POOL, "--type", "process", "--name", WORKER]
-        with _started(
-            place, "worker", ["worker", "start", "--pool", POOL, "--type", "process", "--name", WORKER]
-        ) as worker:
+        with _started(place, "worker", worker_arguments) as worker:
             _await(lambda: _has_worker(place), worker, place, "worker")
             yield server, worker
 

@@ -68,7 +68,8 @@ def _print_file(session: Session, query: str, form: Form) -> None:
         click.echo("[]")
         return
     with target.open("rb") as result:
-        shutil.copyfileobj(result, click.get_binary_stream("stdout"))
+        sys.stdout.flush()
+        shutil.copyfileobj(result, sys.stdout.buffer)
 
 
 def _print_table(session: Session, query: str) -> None:
