@@ -34,6 +34,7 @@ def close_run(job: Job, failure: BaseException | None) -> Outcome:
         deliveries=tuple(found.deliveries),
         lake_file=str(path),
         seconds=found.seconds,
+        total_seconds=_seconds_since_start(job),
     )
 
 
@@ -46,7 +47,7 @@ def _note_end(job: Job, failure: BaseException | None) -> None:
         pipeline=subject,
         outcome="ok" if failure is None else "failed",
         started_at=job.run.started_at.isoformat(),
-        seconds=(job.run.clock() - job.run.started_at).total_seconds(),
+        seconds=_seconds_since_start(job),
         **({} if failure is None else {"error": _words(failure), "code": getattr(failure, "code", "bug")}),
     )
     if isinstance(failure, Exception):  # an interruption is somebody's wish, and nobody needs be told
@@ -54,6 +55,10 @@ def _note_end(job: Job, failure: BaseException | None) -> None:
             tell_failure(job, failure)
         except DeliveryError as error:
             job.run.note("alert-undelivered", subject, error=error.message)
+
+
+def _seconds_since_start(job: Job) -> float:
+    return round((job.run.clock() - job.run.started_at).total_seconds(), 3)
 
 
 def _words(failure: BaseException) -> str:

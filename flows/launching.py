@@ -33,7 +33,7 @@ def run_plainly(workplace: Workplace, marts: Sequence[str], pages: Sequence[str]
 def run_in_history(workplace: Workplace, marts: Sequence[str], pages: Sequence[str], api: str) -> Outcome:
     """Runs the pipeline in this process as a flow run of a Prefect server."""
     os.environ["PREFECT_API_URL"] = api  # before the first import of Prefect, which reads it once
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")  # events are told by our own log
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"  # our own log tells the events here
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from flows.prefect_flows import run_as_flow

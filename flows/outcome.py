@@ -8,6 +8,8 @@ from typing import Any, Self
 from checks.verdict import GateResult
 from lake.errors import SluiceError
 
+LEAST_SECONDS = 0.005  # a shorter step would read as 0.00
+
 
 @dataclass(frozen=True)
 class SourceOutcome:
@@ -69,6 +71,7 @@ class Outcome:
     deliveries: tuple[str, ...] = ()
     lake_file: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    total_seconds: float = 0.0
 
     @property
     def is_ok(self) -> bool:
@@ -95,7 +98,7 @@ class Outcome:
         lines += [f"  alert: {alert}" for alert in self.alerts]
         if self.lake_file is not None:
             lines.append(f"  lake: {self.lake_file}")
-        lines.append(f"  seconds: {_seconds_words(self.seconds)}")
+        lines.append(f"  seconds: {_seconds_words(self)}")
         return lines if self.failure is None else [*lines, f"  error: {self.failure}"]
 
     def as_markdown(self) -> str:
@@ -110,7 +113,7 @@ class Outcome:
                 f"# {'Published' if self.is_new_release else 'Finished' if self.is_ok else 'Failed'}: "
                 f"release {_release_words(self)}",
                 "",
-                f"Run `{self.run_id}`, {_seconds_words(self.seconds)}.",
+                f"Run `{self.run_id}`, seconds: {_seconds_words(self)}.",
                 *([] if self.failure is None else ["", f"**{self.failure}**"]),
                 "",
                 "| source | batches | read | accepted | quarantined | duplicate | held |",
@@ -144,6 +147,6 @@ def _release_words(outcome: Outcome) -> str:
     return f"{outcome.release} (new)" if outcome.is_new_release else f"{outcome.release} (unchanged)"
 
 
-def _seconds_words(seconds: Mapping[str, float]) -> str:
-    parts = [f"{name} {took:.2f}" for name, took in seconds.items() if took >= 0.005]  # shorter ones read as 0.00
-    return f"{sum(seconds.values()):.2f} in all ({', '.join(parts)})" if parts else "0.00"
+def _seconds_words(outcome: Outcome) -> str:
+    parts = [f"{name} {took:.2f}" for name, took in outcome.seconds.items() if took >= LEAST_SECONDS]
+    return f"{outcome.total_seconds:.2f} in all ({', '.join(parts)})"

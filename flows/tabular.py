@@ -96,4 +96,6 @@ def _is_number(sql_type: str) -> bool:
 
 
 def _refused(error: EngineError) -> ModelError:
-    return ModelError("query-refused", f"DuckDB refused the query: {str(error).strip()}", cure="Ask for one select.")
+    said, *hints = [line.strip() for line in str(error).split("LINE ", 1)[0].splitlines() if line.strip()]
+    cure = " ".join([*hints, '`sluice sql "show all tables"` lists what there is; a query is one select.'])
+    return ModelError("query-refused", f"DuckDB refused the query: {said.rstrip('.!')}.", cure=cure)
