@@ -15,7 +15,6 @@ import pyarrow as pa
 from lake.errors import ModelError
 
 SCHEMAS = ("raw", "staging", "intermediate", "marts", "ops", "reference", "landing")
-EngineError = duckdb.Error  # what any statement may raise; callers say whose statement it was
 BATCH_ROWS = 122_880  # one DuckDB row group: larger batches cost memory and no time is won
 
 

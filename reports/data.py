@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from lake.engine import EngineError
+from lake.engine import Session
 from lake.errors import ModelError
 from reports.context import PageContext
 from reports.formats import infer_format, label
@@ -128,7 +128,7 @@ class QueryDesk:
     def _read(self, sql: str) -> pa.Table:
         try:
             return self._reader.arrow(sql)
-        except EngineError as error:
+        except Session.failure as error:
             sentence = str(error).strip().splitlines()[0]
             raise ModelError("page-query", f"A query of the page failed: {sentence}", cure="Mend the query.") from error
 
