@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from checks.soda_duckdb import DEVIATIONS, SAMPLE_ROWS, GateScan
+from checks.soda_duckdb import DEVIATIONS, SAMPLE_ROWS, DuckDBDataSource, GateScan
 from checks.suites import Suite, sections
 from lake.errors import ContractError, ModelError, SluiceError
 
@@ -114,9 +114,18 @@ def _missing_part(scan: GateScan, check: Any) -> str:
         return f"'{check.metric_name}' is no metric of ours, and no '{check.metric_name} query' says what it is"
     if check.metric_name not in WITHOUT_COLUMN and not check.metric_args:
         return "it names no column"
+    unknown = _unknown_format(check.missing_and_valid_cfg)
+    if unknown is not None:
+        return f"'{unknown}' is no format"
     if check.metric_name in NEED_VALIDITY and not _has_validity(scan, check):
         return "nothing says which values are valid"
     return ""
+
+
+def _unknown_format(validity: Any) -> str | None:
+    written = [getattr(validity, f"{what}_format", None) for what in ("valid", "invalid", "missing")]
+    unknown = [name for name in written if name is not None and name not in DuckDBDataSource.DEFAULT_FORMATS]
+    return str(unknown[0]) if unknown else None
 
 
 def _has_validity(scan: GateScan, check: Any) -> bool:

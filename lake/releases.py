@@ -1,7 +1,8 @@
 """Releases: one commit names, for every table, the version its readers see.
 
-`_releases` is only appended to, through the handle that was read: whoever publishes on an older state is refused, looks again,
-and carries its tables over to what is newest. A reader asks for the newest release once and sees one whole state.
+`_releases` is only appended to, through the handle that was read: whoever publishes on an older state is refused,
+looks again, and carries its tables over to what is newest. A reader asks for the newest release once and sees one
+whole state.
 """
 
 import json
@@ -19,7 +20,7 @@ from lake.tables import Store, TableVersion, commit_files, read_version, stage_f
 
 RELEASES = "_releases"
 FEW_FILES = 32  # beyond this many small files the next publication rewrites the table in one
-PUBLISH_ATTEMPTS = 20
+PUBLISH_ATTEMPTS = 200  # each one that fails means that somebody else succeeded
 
 SCHEMA = pa.schema(
     [

@@ -17,8 +17,9 @@ def system_clock() -> datetime:
 class Event:
     """One thing a run did; one row of `ops.events`.
 
-    `kind` is a kebab-case name such as `batch-archived`, `subject` what it was done to, `record_count` how many records
-    it touched (None where counting has no meaning), `details` values that JSON can hold and that carry no restricted data.
+    `kind` is a kebab-case name such as `batch-archived`, `subject` what it was done to, `record_count` how many
+    records it touched (None where counting has no meaning), `details` values that JSON can hold and that carry no
+    restricted data.
     """
 
     run_id: str

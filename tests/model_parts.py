@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lake.engine import EngineLimits, Session, scan_sql
+from lake.releases import ReleasedTable
 from lake.tables import Store, commit_files, read_version, stage_files
 from sql.build import Bench, Candidate, build_models
-from sql.commits import commit_candidate, consumed_versions
+from sql.commits import commit_candidate, released_table
 from sql.inputs import prepare_inputs, reference_tables
 from sql.models import find_models, upstream
 
@@ -40,22 +41,13 @@ group by all
 """
 
 
-@dataclass(frozen=True)
-class Released:
-    """What a release says of one table."""
-
-    version: int | None
-    inputs: Mapping[str, int]
-    code_digest: str
-
-
 @dataclass
 class Lab:
     """A project and a lake, and what is released of it."""
 
     project: Path
     store: Store
-    released: dict[str, Released]
+    released: dict[str, ReleasedTable]
 
     def write(self, name: str, sql: str, header: str = "") -> None:
         path = self.project / "sql" / f"{name.replace('.', '/')}.sql"
@@ -90,8 +82,7 @@ class Lab:
             version = commit_candidate(self.store, candidate, versions, run_id="run-1")
             if version is not None:
                 versions[name] = version
-            inputs = consumed_versions(candidate, versions)
-            self.released[name] = Released(version, inputs, candidate.code_digest)
+            self.released[name] = released_table(candidate, versions)
 
     def run(self, *wanted: str) -> dict[str, str]:
         """Builds and publishes everything, and gives how each table was made."""

@@ -1,14 +1,18 @@
 """A build makes candidates that gates can read and nobody else sees, and only of what has changed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lake.engine import EngineLimits, Session
-from lake.errors import CommitConflict, ModelError
-from lake.tables import commit_files, read_version
-from tests.model_parts import MONTHLY, STAGING, Lab, make_lab, sales
+from lake.errors import ModelError
+from lake.tables import read_version
+from sql.commits import released_inputs
+from sql.inputs import prepare_inputs
+from sql.models import find_models, upstream
+from tests.model_parts import MONTHLY, RAW_COLUMNS, STAGING, Lab, make_lab, sales
 
 
 @pytest.fixture
@@ -209,14 +213,26 @@ def test_build_rebuilds_whole_when_an_input_gets_other_columns(lab: Lab) -> None
     assert len(lab.rows("marts.wide")) == 3
 
 
-def test_build_conflict_is_told(lab: Lab, session: Session) -> None:
-    """Two runs that commit the same table: the second is told, and nothing of it is committed."""
+def test_build_of_two_runs_keeps_the_rows_of_each(lab: Lab) -> None:
+    """Two runs that start at one release commit one after the other: each version holds its own run's rows only."""
     lab.land(sales(JANUARY))
-    candidates = lab.build(session)
-    candidate = candidates["marts.sales_monthly"]
-    commit_files(lab.store, candidate.name, candidate.staged, expected_version=None)
-    with pytest.raises(CommitConflict, match="commit-conflict"):
-        commit_files(lab.store, candidate.name, candidate.staged, expected_version=None)
+    lab.run()
+    start = dict(lab.released)
+    lab.land(sales(FEBRUARY))
+    with Session(EngineLimits()) as first, Session(EngineLimits()) as second:
+        earlier = lab.build(first)
+        lab.land(sales(("c", "2026-02-11 00:00:00+00:00", "east", 5.0)))
+        later = lab.build(second)
+    versions = []
+    for candidates in (earlier, later):
+        lab.released = dict(start)
+        lab.publish(candidates)
+        versions.append((lab.released["marts.sales_monthly"].version, len(lab.rows("marts.sales_monthly"))))
+    assert versions[0][1] == 2
+    assert versions[1][1] == 3
+    assert versions[1][0] > versions[0][0]
+    lab.released["marts.sales_monthly"] = replace(lab.released["marts.sales_monthly"], version=versions[0][0])
+    assert len(lab.rows("marts.sales_monthly")) == 2
 
 
 def test_build_error_names_the_line_and_the_nearest_column(lab: Lab, session: Session) -> None:
@@ -257,3 +273,45 @@ def test_build_refuses_affected_over_a_stranger(lab: Lab, session: Session) -> N
     lab.land(sales(FEBRUARY))
     with pytest.raises(ModelError, match=r"changed\.sale,.*Did you mean 'sales'"):
         lab.build(session)
+
+
+def test_build_tells_the_release_what_it_published(lab: Lab) -> None:
+    """The release hears of version, rows, columns, key and the versions read; of a view its SQL."""
+    lab.write("marts.by_region", "select region, count(*) as n from marts.sales_monthly group by region")
+    raw = lab.land(sales(JANUARY, FEBRUARY))
+    lab.run()
+    monthly, by_region, view = (
+        lab.released[name] for name in ("marts.sales_monthly", "marts.by_region", "staging.stg_sales")
+    )
+    assert (monthly.version, monthly.row_count, monthly.inputs) == (1, 2, {"raw.sales": raw})
+    assert by_region.inputs == {"marts.sales_monthly": monthly.version}
+    assert (view.kind, view.version, view.row_count, view.inputs) == ("view", None, None, {"raw.sales": raw})
+    assert view.sql is not None and view.sql.startswith("select\n    order_id")
+    assert view.columns[2] == ("sold_month", "DATE")
+
+
+def test_build_knows_the_key_from_the_grain(lab: Lab) -> None:
+    """A grain that names columns is the table's key; one in other words is none."""
+    path = lab.project / "sql" / "marts" / "sales_monthly.sql"
+    lab.land(sales(JANUARY))
+    lab.run()
+    assert lab.released["marts.sales_monthly"].key == ()
+    path.write_text(path.read_text().replace("one row per g", "one row per sold_month and region"))
+    lab.run()
+    assert lab.released["marts.sales_monthly"].key == ("sold_month", "region")
+
+
+def test_build_names_the_raw_versions_a_run_has_read(lab: Lab, session: Session) -> None:
+    """Raw tables that exist are part of the release at the version that was read; absent ones are not."""
+    models = find_models(lab.project / "sql")
+    order = upstream(models, models)
+
+    def read() -> list[tuple[str, int | None, int | None]]:
+        tables = prepare_inputs(
+            session, lab.store, order, raw_columns=RAW_COLUMNS, reference_dir=lab.project, run_id="run-1"
+        )
+        return [(table.name, table.version, table.row_count) for table in released_inputs(tables)]
+
+    assert read() == []
+    version = lab.land(sales(JANUARY, FEBRUARY))
+    assert read() == [("raw.sales", version, 2)]

@@ -377,21 +377,31 @@ def test_gate_two_expressions_of_one_name_are_measured_apart(session: Session) -
 
 
 def test_gate_two_threads_at_once_each_get_their_own_verdict() -> None:
-    """Gates of two sessions running at the same time do not mix."""
-    verdicts: dict[int, list[str]] = {}
+    """Gates of two sessions running at the same time do not mix, although Soda has one log for all."""
+    verdicts: dict[int, set[tuple[str, ...]]] = {}
 
-    def judge(rows: int) -> None:
+    def judge(rows: int, checks: str) -> None:
         with Session(EngineLimits(threads=1)) as own:
             own.execute(f"create table marts.sales as select n as units from range({rows}) as t(n)")
-            gates = [run_gate(own, "marts", [suite("- row_count = 1\n- max(units) < 1")], {}, now=NOW) for _ in "abc"]
-            verdicts[rows] = [result.outcome for gate in gates for result in gate.results]
+            gates = [run_gate(own, "marts", [suite(checks)], {}, now=NOW) for _ in range(25)]
+            verdicts[rows] = {tuple(result.outcome for result in gate.results) for gate in gates}
 
-    threads = [threading.Thread(target=judge, args=(rows,)) for rows in (1, 2)]
+    tasks = [(1, "- row_count = 1\n- max(units) < 1"), (2, "- row_count = 1\n- max(nowhere) < 1")]
+    threads = [threading.Thread(target=judge, args=task) for task in tasks]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert verdicts == {1: ["pass"] * 6, 2: ["fail"] * 6}
+    assert verdicts == {1: {("pass", "pass")}, 2: {("fail", "error")}}
+
+
+def test_gate_error_no_check_accounts_for_closes_the_gate(session: Session) -> None:
+    """When Soda reports an error but every check passed, the gate is closed all the same and says why."""
+    text = "configurations for sales:\n  valid format for region: nonsense\nchecks for sales:\n"
+    checks = Suite("marts", "marts.sales", f"{text}  - invalid_count(region) = 0\n", Path("sales.yml"))
+    gate = run_gate(session, "marts", [checks], {}, now=NOW)
+    assert not gate.passed
+    assert [failure.details for failure in gate.failures] == ["Format nonsense is not supported."]
 
 
 def test_gate_leaves_the_session_usable(session: Session) -> None:

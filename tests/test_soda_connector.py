@@ -18,6 +18,9 @@ with Session(EngineLimits()) as session:
     checks = Suite("marts", "marts.t", text, Path("t.yml"))
     gate = run_gate(session, "marts", [checks], {}, now=datetime.now(UTC))
     assert [result.outcome for result in gate.results] == ["error", "error"], gate
+    hour = "checks:\\n  - n = 0:\\n      n query: select extract(hour from timestamptz '2026-01-01 00:00:00+00')\\n"
+    gate = run_gate(session, "marts", [Suite("marts", "marts.t", hour, Path("t.yml"))], {}, now=datetime.now(UTC))
+    assert gate.passed, gate.results
 from opentelemetry import trace
 assert trace._TRACER_PROVIDER is None, "a global tracer provider was installed"
 assert not [name for name in sys.modules if name.startswith("opentelemetry.exporter")], "an exporter is loaded"
@@ -27,10 +30,11 @@ assert threading.active_count() == 1, threading.enumerate()
 
 
 def test_soda_connector_sends_writes_and_prints_nothing(tmp_path: Path) -> None:
-    """A process that gates has no telemetry, no tracer, no settings file in its home and no line of Soda's output."""
+    """A process that gates has no telemetry, no tracer, no settings file in its home and no line of Soda's output, and
+    its checks count in UTC wherever it runs."""
     done = subprocess.run(
         [sys.executable, "-c", PROBE],
-        env={**os.environ, "HOME": str(tmp_path)},
+        env={**os.environ, "HOME": str(tmp_path), "TZ": "Asia/Kolkata"},
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,

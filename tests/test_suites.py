@@ -84,6 +84,7 @@ BROKEN_CHECKS = [
     ("- schema:\n      fail:\n        when schema changes: any", 2, "Soda Cloud", "check-unsupported"),
     ("- freshness(x) > 1d", 2, "no longest age", "check-incomplete"),
     ("- invalid_count(x) = 0", 2, "nothing says which values are valid", "check-incomplete"),
+    ("- invalid_count(x) = 0:\n      valid format: nonsense", 2, "'nonsense' is no format", "check-incomplete"),
     ("- missing_count = 0", 2, "names no column", "check-incomplete"),
     ("- median(x) > 0", 2, "'median' is no metric", "check-incomplete"),
 ]

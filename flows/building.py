@@ -1,0 +1,129 @@
+"""Building in a run: candidates upon the current release, and, when every gate has let them through, a new one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flows.job import Job
+from flows.planning import Plan
+from lake.errors import CommitConflict
+from lake.landing import METADATA_COLUMNS
+from lake.releases import Publication, Release, ReleasedTable, current_release, publish
+from sql.build import Bench, Candidate, build_model
+from sql.commits import commit_candidate, consumed_versions
+from sql.inputs import Columns, Standing, prepare_inputs
+from sql.models import Model
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a build stands on: the release it begins with (None: the first ever) and the bench of its models."""
+
+    base: Release | None
+    bench: Bench
+
+
+def prepare_ground(job: Job, plan: Plan) -> Ground:
+    """Puts what the models read into the session, and gives where they are built: upon the current release."""
+    base = current_release(job.session, job.store)
+    tables = prepare_inputs(
+        job.session,
+        job.store,
+        plan.order,
+        raw_columns=_raw_columns(plan),
+        reference_dir=job.project.reference_dir,
+        run_id=job.run.id,
+    )
+    parameters = {"run_id": job.run.id, "run_started_at": job.run.started_at.isoformat()}
+    released = {} if base is None else base.tables
+    held = frozenset() if base is None else base.held
+    return Ground(base, Bench(job.session, job.store, plan.models, released, parameters, tables, held))
+
+
+def build(job: Job, ground: Ground, model: Model) -> Candidate:
+    """Builds one model as a candidate that gates can read and nobody else sees."""
+    candidate = build_model(ground.bench, model)
+    partitions = {"partitions": list(candidate.partitions)} if candidate.partitions else {}
+    job.run.note("model-built", model.name, candidate.row_count, decision=candidate.decision, **partitions)
+    return candidate
+
+
+def publish_release(job: Job, plan: Plan, ground: Ground, candidates: Sequence[Candidate]) -> Release | None:
+    """Commits every candidate, then publishes one release that names them all; the same one when nothing changed.
+
+    Readers see the release before, whole, until the last commit of this step. Gives None when another pipeline was
+    faster on one of the tables: then everything is to be built and gated again upon its release.
+    """
+    held = frozenset() if ground.base is None else ground.base.held
+    inputs = [_released_input(table, plan) for name, table in ground.bench.tables.items() if name not in plan.models]
+    if ground.base is not None and all(_stands(candidate, ground.base) for candidate in candidates):
+        moved = [table for table in inputs if table.name not in held and table != ground.base.tables.get(table.name)]
+        if not moved:
+            return ground.base
+    try:
+        tables = [*inputs, *_commit(job, candidates)]
+        checks = sum(len(gate.results) for gate in job.findings.gates)
+        free = [table for table in tables if table.name not in held]
+        release = publish(job.session, job.store, Publication(free, ground.base, checks), job.run)
+    except CommitConflict as conflict:
+        job.run.note("build-outrun", job.project.root.name, reason=conflict.message)
+        return None
+    job.findings.is_new_release = True
+    return release
+
+
+def _commit(job: Job, candidates: Sequence[Candidate]) -> list[ReleasedTable]:
+    versions: dict[str, int] = {}
+    tables = []
+    for candidate in candidates:
+        version = commit_candidate(job.store, candidate, versions, run_id=job.run.id)
+        if version is not None:
+            versions[candidate.name] = version
+        tables.append(_released(candidate, version, versions))
+    return tables
+
+
+def _stands(candidate: Candidate, base: Release) -> bool:
+    """Whether the release says of a candidate all there is to say."""
+    before = base.tables.get(candidate.name)
+    if before is None or candidate.pending or candidate.decision not in ("view", "unchanged"):
+        return False
+    return before == _released(candidate, candidate.base_version, {})
+
+
+def _released(candidate: Candidate, version: int | None, versions: dict[str, int]) -> ReleasedTable:
+    return ReleasedTable(
+        name=candidate.name,
+        kind=candidate.kind,
+        version=version,
+        row_count=candidate.row_count,
+        sql=candidate.sql if candidate.kind == "view" else None,
+        columns=candidate.columns,
+        inputs=consumed_versions(candidate, versions),
+        code_digest=candidate.code_digest,
+        partition=candidate.model.header.partition,
+    )
+
+
+def _released_input(table: Standing, plan: Plan) -> ReleasedTable:
+    """Gives a raw or reference table as this run read it."""
+    digests = {f"raw.{contract.source}": contract.digest for contract in plan.contracts}
+    return ReleasedTable(
+        name=table.name,
+        kind="table",
+        version=table.version,
+        row_count=sum(file.row_count for file in table.files),
+        sql=None,
+        columns=table.columns,
+        inputs={},
+        code_digest=digests.get(table.name, ""),
+    )
+
+
+def _raw_columns(plan: Plan) -> dict[str, Columns]:
+    return {
+        f"raw.{contract.source}": (
+            *((column.name, column.sql_type) for column in contract.columns),
+            *METADATA_COLUMNS,
+        )
+        for contract in plan.contracts
+    }

@@ -1,0 +1,121 @@
+"""`sluice release`."""
+
+import dataclasses
+import json
+
+import click
+
+from flows.workplace import Workplace, in_project, json_option
+
+RELEASES = """
+    select
+        release_id, min(published_at) as published_at, any_value(actor) as actor, any_value(reason) as reason,
+        count(*) as table_count, max(gates_passed) as gates_passed, bool_or(held) as is_held,
+        any_value(run_id) as run_id
+    from ops.releases
+    group by release_id
+    order by release_id desc
+"""
+
+TABLES = """
+    select table_name, kind, version, row_count, held, inputs, code_digest
+    from ops.releases
+    where release_id = {number}
+    order by table_name
+"""
+
+
+@click.group()
+def release() -> None:
+    """What readers see, now and before: list, show, diff, rollback, resume.
+
+    A release names a version of every table. Readers always see one release, whole.
+    """
+
+
+@release.command("list")
+@json_option
+@in_project
+def list_all(workplace: Workplace, as_json: bool) -> None:
+    """List releases, newest first; the first is what readers see."""
+    _print(workplace, RELEASES, as_json)
+
+
+@release.command("show")
+@click.argument("number", type=click.IntRange(1), metavar="N")
+@json_option
+@in_project
+def show(workplace: Workplace, number: int, as_json: bool) -> None:
+    """Show the tables of release N: version, rows, and what they were made from."""
+    columns = "table_name, kind, version, row_count, held, inputs, code_digest"
+    _print(
+        workplace,
+        f"select {columns} from ops.releases where release_id = {number} order by table_name",
+        as_json,
+        number,
+    )
+
+
+@release.command("diff")
+@click.argument("old", type=click.IntRange(1), metavar="N")
+@click.argument("new", type=click.IntRange(1), metavar="M")
+@json_option
+@in_project
+def diff(workplace: Workplace, old: int, new: int, as_json: bool) -> None:
+    """Show what changed from release N to release M: tables, rows, keys added, removed and changed.
+
+    \b
+    sluice release diff 3 4
+    """
+    from flows.reading import open_lake
+    from lake.differences import diff_releases
+    from lake.releases import find_release
+
+    with open_lake(workplace) as lake:
+        before, after = (find_release(lake.session, lake.store, number) for number in (old, new))
+        found = [dataclasses.asdict(each) for each in diff_releases(lake.session, lake.store, before, after)]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for each in found:
+        told = ", ".join(
+            f"{name} {value}" for name, value in each.items() if name not in ("name", "change") and value is not None
+        )
+        click.echo(f"{each['name']}: {each['change']} ({told})")
+    if not found:
+        click.echo(f"Releases {old} and {new} are the same.")
+
+
+@release.command("rollback")
+@click.argument("number", type=click.IntRange(1), metavar="N")
+@in_project
+def roll_back(workplace: Workplace, number: int) -> None:
+    """Publish release N again, whole, and hold its tables so that the next run does not undo it.
+
+    Runs go on landing data meanwhile. `sluice release resume` lifts the hold.
+    """
+    from flows.steering import roll_back as work
+
+    made = work(workplace, number)
+    click.echo(f"Release {made.id} shows what release {number} showed; its {len(made.held)} tables are held.")
+
+
+@release.command("resume")
+@in_project
+def resume_all(workplace: Workplace) -> None:
+    """Lift the hold of a rollback: the next run builds the tables again."""
+    from flows.steering import resume
+
+    made = resume(workplace)
+    click.echo(f"Release {made.id}: nothing is held any more; `sluice run` builds the tables again.")
+
+
+def _print(workplace: Workplace, query: str, as_json: bool, number: int | None = None) -> None:
+    from flows.reading import open_lake
+    from flows.tabular import print_query
+    from lake.releases import find_release
+
+    with open_lake(workplace) as lake:
+        if number is not None:
+            find_release(lake.session, lake.store, number)  # says so when there is none
+        print_query(lake.session, query, "json" if as_json else "table")

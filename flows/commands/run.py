@@ -1,0 +1,36 @@
+"""`sluice run`."""
+
+import json
+
+import click
+
+from flows.workplace import Workplace, in_project, json_option
+
+
+@click.command()
+@click.argument("marts", metavar="[MART]...", nargs=-1)
+@click.option("--page", "pages", multiple=True, metavar="PAGE", help="Draw and send this page only; may repeat.")
+@json_option
+@in_project
+def run(workplace: Workplace, marts: tuple[str, ...], pages: tuple[str, ...], as_json: bool) -> None:
+    """Run the pipeline for some marts and all they need; without MART for the whole project.
+
+    Lands what the sources have delivered, builds and gates, publishes one release, draws and sends pages, tells
+    alerts. Nothing new means nothing to do: the release stays. With a Prefect server at hand (sluice up) the run is
+    in its history; without one it runs plain and says so.
+
+    \b
+    sluice run
+    sluice run sales_daily sales_regional
+    sluice run sales_daily --page sales_controls
+    sluice run --project ~/shop --json
+    """
+    from flows.launching import launch
+
+    outcome = launch(workplace, marts, pages, workplace.tell)
+    if as_json:
+        click.echo(json.dumps(outcome.as_json(), ensure_ascii=False, indent=2))
+    else:
+        click.echo("\n".join(outcome.as_lines()))
+    if outcome.failure is not None:
+        raise outcome.failure

@@ -1,0 +1,95 @@
+"""Landing in a run: every new delivery of a source, through the raw gate, into the lake or held back."""
+
+from collections.abc import Iterator, Mapping
+
+from checks.gate import run_gate
+from checks.verdict import GateResult
+from flows.gating import note_gate
+from flows.job import Job
+from flows.outcome import SourceOutcome
+from flows.planning import Plan
+from lake.batch import Batch, identify
+from lake.contract import Contract
+from lake.errors import GateFailed, SourceError
+from lake.landing import commit, is_landed, prepare, set_aside, show_candidate
+from lake.ledger import BatchRecord, find_batches
+from lake.sources.delivery import Delivery
+from lake.sources.files import file_deliveries
+
+
+def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
+    """Lands what a source has delivered since, batch by batch, and gives what became of it.
+
+    A batch that was held or refused stays so until a person or a new contract says otherwise. Raises SourceError when a
+    delivery cannot be taken at all; batches before it are in the lake by then.
+    """
+    known = {record.batch_id: record for record in find_batches(job.session, job.store, contract.source)}
+    records = [land_batch(job, plan, batch) for batch in _new_batches(job, contract, known)]
+    outcome = _outcome(contract.source, records, known)
+    job.findings.sources.append(outcome)
+    return outcome
+
+
+def land_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
+    """Takes one batch through the raw gate: committed when it passes, held when it does not."""
+    try:
+        prepared = prepare(job.session, job.store, batch, job.run)
+    except SourceError as error:
+        set_aside(job.session, job.store, batch, job.run, "refused", error.message)
+        raise
+    show_candidate(job.session, prepared)
+    gate = job.step(f"gate raw.{batch.contract.source}", gate_batch)(job, plan, batch.contract)
+    if gate.passed:
+        return commit(job.store, prepared, job.run)
+    reasons = "; ".join(str(failure) for failure in gate.failures)
+    return set_aside(job.session, job.store, batch, job.run, "held", reasons)
+
+
+def gate_batch(job: Job, plan: Plan, contract: Contract) -> GateResult:
+    """Checks the raw table as it would be with the batch in it."""
+    suites = plan.checks_of("raw", {f"raw.{contract.source}"})
+    gate = run_gate(job.session, "raw", suites, plan.masked, now=job.run.started_at)
+    note_gate(job, gate)
+    return gate
+
+
+def require_none_held(job: Job) -> None:
+    """Stops the run when its own raw gate held a batch back; raises GateFailed naming the batches."""
+    held = [batch for source in job.findings.sources for batch in source.held_batches]
+    if held:
+        raise GateFailed(
+            "batch-held",
+            f"The raw gate held back {', '.join(held)}: archived, not in raw, and nothing downstream was built.",
+            cure=f"Look with `sluice batch show {held[0]}`, then admit or refuse it.",
+        )
+
+
+def _new_batches(job: Job, contract: Contract, known: Mapping[str, BatchRecord]) -> Iterator[Batch]:
+    for delivery in deliveries(job, contract):
+        batch = identify(contract, delivery, job.run)
+        if not is_landed(job.store, batch) and not _is_decided(known.get(batch.batch_id), contract, job.run.id):
+            yield batch
+
+
+def deliveries(job: Job, contract: Contract) -> Iterator[Delivery]:
+    """Gives what a source holds now, oldest first."""
+    return file_deliveries(contract, job.project.root)
+
+
+def _is_decided(record: BatchRecord | None, contract: Contract, run_id: str) -> bool:
+    """Whether a batch was held or refused before, under this very contract, and not by a try of this run."""
+    return record is not None and record.contract_digest == contract.digest and record.run_id != run_id
+
+
+def _outcome(source: str, records: list[BatchRecord], known: Mapping[str, BatchRecord]) -> SourceOutcome:
+    landed = [record for record in records if record.status == "landed"]
+    return SourceOutcome(
+        source=source,
+        batches=len(landed),
+        read=sum(record.read_count or 0 for record in landed),
+        accepted=sum(record.accepted_count or 0 for record in landed),
+        quarantined=sum(record.quarantined_count or 0 for record in landed),
+        duplicate=sum(record.duplicate_count or 0 for record in landed),
+        held_batches=tuple(record.batch_id for record in records if record.status == "held"),
+        waiting_batches=tuple(batch for batch, record in known.items() if record.status == "held"),
+    )

@@ -1,0 +1,53 @@
+"""What every stage of a run is handed, and the promise that a run is written down however it ends."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from checks.verdict import GateResult
+from flows.outcome import PageOutcome, SourceOutcome
+from flows.steps import Step, noted_step
+from lake.engine import Session
+from lake.project import Project
+from lake.run import Run
+from lake.settings import Settings
+from lake.tables import Store
+
+
+@dataclass
+class Findings:
+    """What a run has come to so far; filled by its stages, read when the outcome is told."""
+
+    sources: list[SourceOutcome] = field(default_factory=list)
+    gates: list[GateResult] = field(default_factory=list)
+    pages: list[PageOutcome] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)
+    deliveries: list[str] = field(default_factory=list)
+    is_new_release: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def keep_gates(self, stage: str) -> None:
+        """Forgets the verdicts of every other stage: their candidates are built anew."""
+        self.gates = [gate for gate in self.gates if gate.stage == stage]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run at work: the project, its settings and lake, a private DuckDB session, and how steps are run."""
+
+    project: Project
+    settings: Settings
+    run: Run
+    session: Session
+    store: Store
+    step: Step
+    findings: Findings
+
+
+@contextmanager
+def open_job(project: Project, settings: Settings, run: Run, step: Step) -> Iterator[Job]:
+    """Gives a job whose session is gone when it is left."""
+    findings = Findings()
+    noted = noted_step(step, run, findings.seconds)
+    with Session(settings.limits) as session:
+        yield Job(project, settings, run, session, Store(settings.uri, {}), noted, findings)

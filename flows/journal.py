@@ -1,0 +1,30 @@
+"""Writing a run down while it goes on, so that its own checks and pages see it."""
+
+from collections.abc import Collection
+
+from flows.job import Job
+from lake.catalogue import release_views, restricted_of
+from lake.engine import Session
+from lake.ledger import sweep_commits, write_events
+from lake.operations import show_operations
+from lake.releases import Release
+
+
+def write_journal(job: Job, release: Release | None, standing: Collection[str] = ()) -> None:
+    """Writes the run's events and ledger so far into the lake, and shows `ops` and a release in the session.
+
+    `standing` are the tables that stay as this run has made them.
+    """
+    write_down(job, job.session)
+    restricted = restricted_of(list(job.project.contracts().values()))
+    show_operations(job.session, job.store, restricted.received)
+    views = {} if release is None else release_views(job.store, release, restricted)
+    for name, sql in views.items():
+        if name not in standing:
+            job.session.execute(f"create or replace view {name} as {sql}")
+
+
+def write_down(job: Job, session: Session) -> None:
+    """Appends the run's events, and the batches of new raw commits, to their tables."""
+    sweep_commits(session, job.store, job.project.contracts())
+    write_events(session, job.store, job.run)

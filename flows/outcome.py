@@ -1,0 +1,152 @@
+"""What a run of the pipeline came to, and how it is told: one dataclass, as lines, as JSON, as Markdown."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from checks.verdict import GateResult
+from lake.errors import SluiceError
+
+LEAST_SECONDS = 0.005  # a shorter step would read as 0.00
+
+
+@dataclass(frozen=True)
+class SourceOutcome:
+    """What became of one source's records in this run.
+
+    `batches` counts those that landed. `held_batches` are those this run held back, `waiting_batches` those that were
+    held before and still wait for a person.
+    """
+
+    source: str
+    batches: int = 0
+    read: int = 0
+    accepted: int = 0
+    quarantined: int = 0
+    duplicate: int = 0
+    held_batches: tuple[str, ...] = ()
+    waiting_batches: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class GateOutcome:
+    """What one gate said: how many checks it made, how many warned, and each that stopped the run."""
+
+    stage: str
+    checks: int
+    warnings: int
+    failures: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, gate: GateResult) -> Self:
+        """Gives what is told of a gate's verdict."""
+        return cls(gate.stage, len(gate.results), len(gate.warnings), tuple(str(failure) for failure in gate.failures))
+
+
+@dataclass(frozen=True)
+class PageOutcome:
+    """One rendered page: where the interactive page is, and the mail body."""
+
+    name: str
+    path: str
+    mail_path: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to. `release` is the id readers see now, `is_new_release` whether this run published it.
+
+    `failure` is what stopped the run, None when all went well.
+    """
+
+    run_id: str
+    failure: SluiceError | None
+    release: int | None
+    is_new_release: bool
+    sources: tuple[SourceOutcome, ...] = ()
+    gates: tuple[GateOutcome, ...] = ()
+    pages: tuple[PageOutcome, ...] = ()
+    alerts: tuple[str, ...] = ()
+    deliveries: tuple[str, ...] = ()
+    lake_file: str | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    total_seconds: float = 0.0
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether all went well."""
+        return self.failure is None
+
+    def as_json(self) -> dict[str, Any]:
+        """Gives the outcome as values JSON can hold."""
+        told = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "failure"}
+        parts = {name: [dataclasses.asdict(part) for part in told[name]] for name in ("sources", "gates", "pages")}
+        error = None if self.failure is None else {"code": self.failure.code, "message": str(self.failure)}
+        return {**told, **parts, "is_ok": self.is_ok, "error": error}
+
+    def as_lines(self) -> list[str]:
+        """Gives the outcome as lines for a terminal or a log."""
+        lines = [f"Run {self.run_id}: {'ok' if self.is_ok else 'FAILED'}"]
+        lines += [f"  {_source_line(source)}" for source in self.sources]
+        lines += [f"  {_gate_line(gate)}" for gate in self.gates]
+        lines.append(f"  release {_release_words(self)}")
+        for page in self.pages:
+            lines.append(f"  page {page.name}: {page.path}")
+            lines.append(f"  mail body {page.name}: {page.mail_path}")
+        lines += [f"  {said}" for said in self.deliveries]
+        lines += [f"  alert: {alert}" for alert in self.alerts]
+        if self.lake_file is not None:
+            lines.append(f"  lake: {self.lake_file}")
+        lines.append(f"  seconds: {_seconds_words(self)}")
+        return lines if self.failure is None else [*lines, f"  error: {self.failure}"]
+
+    def as_markdown(self) -> str:
+        """Gives the outcome as the summary a flow run shows."""
+        rows = [
+            f"| {s.source} | {s.batches} | {s.read:,} | {s.accepted:,} | {s.quarantined:,} | {s.duplicate:,} | "
+            f"{', '.join(s.held_batches + s.waiting_batches) or '-'} |"
+            for s in self.sources
+        ]
+        return "\n".join(
+            [
+                f"# {'Published' if self.is_new_release else 'Finished' if self.is_ok else 'Failed'}: "
+                f"release {_release_words(self)}",
+                "",
+                f"Run `{self.run_id}`, seconds: {_seconds_words(self)}.",
+                *([] if self.failure is None else ["", f"**{self.failure}**"]),
+                "",
+                "| source | batches | read | accepted | quarantined | duplicate | held |",
+                "|---|---:|---:|---:|---:|---:|---|",
+                *rows,
+                *([""] + [f"- alert: {alert}" for alert in self.alerts] if self.alerts else []),
+            ]
+        )
+
+
+def _source_line(source: SourceOutcome) -> str:
+    held = f", HELD: {', '.join(source.held_batches)}" if source.held_batches else ""
+    held += f", still held from before: {', '.join(source.waiting_batches)}" if source.waiting_batches else ""
+    if not source.batches:
+        return f"source {source.source}: nothing new{held}"
+    return (
+        f"source {source.source}: batches landed: {source.batches}; {source.read:,} read = {source.accepted:,} accepted"
+        f" + {source.quarantined:,} quarantined + {source.duplicate:,} duplicate{held}"
+    )
+
+
+def _gate_line(gate: GateOutcome) -> str:
+    said = "passed" if not gate.failures else f"FAILED: {'; '.join(gate.failures)}"
+    warned = f", {gate.warnings} warnings" if gate.warnings else ""
+    return f"gate {gate.stage}: {gate.checks} checks {said}{warned}"
+
+
+def _release_words(outcome: Outcome) -> str:
+    if outcome.release is None:
+        return "none yet"
+    return f"{outcome.release} (new)" if outcome.is_new_release else f"{outcome.release} (unchanged)"
+
+
+def _seconds_words(outcome: Outcome) -> str:
+    parts = [f"{name} {took:.2f}" for name, took in outcome.seconds.items() if took >= LEAST_SECONDS]
+    return f"{outcome.total_seconds:.2f} in all ({', '.join(parts)})"

@@ -1,0 +1,134 @@
+"""Pages in a run: drawn from the release, kept, checked against the marts, and sent."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow as pa
+
+from checks.gate import run_gate
+from checks.verdict import require_passed
+from flows.gating import PAGE_FIGURES, note_gate
+from flows.job import Job
+from flows.outcome import PageOutcome
+from flows.planning import Plan
+from lake.engine import literal
+from lake.releases import Release
+from reports.channels.channel import Attachment, Message, delivery_key
+from reports.channels.choice import choose_channel
+from reports.context import GateCount, PageContext
+from reports.page import Page, RenderedPage, render
+
+FIGURE_COLUMNS = pa.schema([("page", pa.string()), ("figure", pa.string()), ("value", pa.string())])
+
+
+def render_page(job: Job, release: Release, page: Page) -> RenderedPage:
+    """Draws one page from the release, and keeps it in the output folder."""
+    rendered = render(page, job.session, page_context(job, release, page))
+    folder = job.settings.output / "pages"
+    html, mail = folder / f"{page.name}.html", folder / f"{page.name}.mail.html"
+    _write_whole(html, rendered.html)
+    _write_whole(mail, rendered.mail_html)
+    job.findings.pages.append(PageOutcome(page.name, str(html), str(mail)))
+    figures = {figure.figure: str(figure.value) for figure in rendered.figures if figure.value is not None}
+    job.run.note("page-rendered", page.name, len(figures), release_id=release.id, figures=figures)
+    return rendered
+
+
+def page_context(job: Job, release: Release, page: Page) -> PageContext:
+    """Gives what a page states beside its figures: release, gates, and the figures of its last release but this."""
+    before, figures = _previous_figures(job, release, page)
+    return PageContext(
+        run_id=job.run.id,
+        release_id=release.id,
+        published_at=release.published_at,
+        data_as_of=_data_as_of(job),
+        gates=tuple(_gate_counts(job)),
+        timezone=job.settings.timezone,
+        currency=job.settings.currency,
+        previous_figures=figures,
+        previous_label="previous release" if before is None else f"release {before}",
+    )
+
+
+def gate_pages(job: Job, plan: Plan, pages: Sequence[RenderedPage]) -> None:
+    """Reconciles what the pages show with the marts, before anybody gets them; raises GateFailed when they disagree.
+
+    The checks are those in `checks/pipeline/` that name `ops.page_figures`: one row per figure, its value as text.
+    """
+    suites = tuple(suite for suite in plan.suites if suite.stage == "pipeline" and PAGE_FIGURES in suite.sodacl)
+    if not suites or not pages:
+        return
+    rows = [
+        {"page": page.name, "figure": figure.figure, "value": None if figure.value is None else str(figure.value)}
+        for page in pages
+        for figure in page.figures
+    ]
+    job.session.register("page_figures", pa.Table.from_pylist(rows, FIGURE_COLUMNS))
+    job.session.execute(f"create or replace table {PAGE_FIGURES} as from page_figures")
+    gate = run_gate(job.session, "pipeline", suites, plan.masked, now=job.run.started_at)
+    note_gate(job, gate)
+    require_passed(gate)
+
+
+def send_page(job: Job, release: Release, page: RenderedPage) -> None:
+    """Sends one page: its mail body, with the interactive page attached."""
+    message = Message(
+        subject=page.title,
+        recipients=page.recipients or job.settings.mail_to,
+        html=page.mail_html,
+        text=page.text,
+        written_at=job.run.started_at,
+        delivery_key=delivery_key("page", page.name, release.id),
+        images=page.images,
+        attachments=(Attachment(f"{page.name}.html", page.html.encode(), "text/html"),),
+    )
+    said = choose_channel(job.settings).send(message)
+    job.run.note("page-sent", page.name, len(message.recipients), said=said)
+    job.findings.deliveries.append(said)
+
+
+def _previous_figures(job: Job, release: Release, page: Page) -> tuple[int | None, dict[str, Decimal]]:
+    rows = job.session.rows(
+        f"""
+        select details from ops.audit_log
+        where event = 'page-rendered' and subject = {literal(page.name)}
+            and cast(details ->> 'release_id' as bigint) < {release.id}
+        order by "at" desc limit 1
+        """
+    )
+    if not rows:
+        return None, {}
+    details = json.loads(rows[0][0])
+    return details["release_id"], {
+        name: Decimal(value) for name, value in details["figures"].items() if _is_number(value)
+    }
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("-").replace(".", "", 1).isdecimal()
+
+
+def _data_as_of(job: Job) -> datetime | None:
+    found: datetime | None = job.session.value("select max(ended_at) from ops.ingestion_log where status = 'landed'")
+    return found
+
+
+def _gate_counts(job: Job) -> Iterator[GateCount]:
+    counts = Counter(
+        (result.stage, result.table_name, result.outcome) for gate in job.findings.gates for result in gate.results
+    )
+    for stage, table in dict.fromkeys((stage, table) for stage, table, _ in counts):
+        passed, warned, failed, unknown = (counts[stage, table, word] for word in ("pass", "warn", "fail", "error"))
+        yield GateCount(stage, table, passed, warned, failed + unknown)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,89 @@
+"""The plan of a run: what was asked for, and all upstream of it, read and checked before anything is touched."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal, get_args
+
+from checks.contract_suite import contract_suite
+from checks.suites import Suite, find_suites
+from lake.contract import Contract
+from lake.errors import ModelError
+from lake.project import Project
+from reports.alerts import AlertRule, find_alerts
+from reports.page import Page, find_pages
+from sql.inputs import reference_tables
+from sql.models import Model, find_models, upstream
+
+Layer = Literal["staging", "intermediate", "marts"]
+LAYERS: tuple[Layer, ...] = get_args(Layer)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run lands, builds, checks and tells; `order` is the models to build, each after what it reads.
+
+    `models` are all of the project's. `masked` names the restricted columns of every raw table.
+    """
+
+    contracts: tuple[Contract, ...]
+    models: Mapping[str, Model]
+    order: tuple[Model, ...]
+    suites: tuple[Suite, ...]
+    masked: Mapping[str, frozenset[str]]
+    pages: tuple[Page, ...]
+    alerts: Mapping[str, AlertRule]
+
+    def layer(self, name: Layer) -> tuple[Model, ...]:
+        """Gives the models of a layer in build order."""
+        return tuple(model for model in self.order if model.name.startswith(f"{name}."))
+
+    def checks_of(self, stage: str, tables: Collection[str]) -> tuple[Suite, ...]:
+        """Gives the suites of a stage for the tables that are made in this run."""
+        return tuple(suite for suite in self.suites if suite.stage == stage and suite.table_name in tables)
+
+
+def make_plan(project: Project, marts: Sequence[str], pages: Sequence[str]) -> Plan:
+    """Reads a project and gives the plan for some marts and pages; none named means all.
+
+    Raises ContractError or ModelError, naming file and line, for whatever in the project is broken: a run that could
+    not end well does not begin.
+    """
+    contracts = project.contracts()
+    models = find_models(project.sql_dir)
+    known = {f"raw.{source}" for source in contracts} | reference_tables(project.reference_dir)
+    order = upstream(models, marts or models, known)
+    landed = [contract for source, contract in contracts.items() if not marts or _is_read(f"raw.{source}", order)]
+    files = find_suites(project.checks_dir, known | set(models))
+    return Plan(
+        contracts=tuple(landed),
+        models=models,
+        order=tuple(order),
+        suites=(*(contract_suite(contract) for contract in landed), *files),
+        masked={f"raw.{source}": _restricted(contract) for source, contract in contracts.items()},
+        pages=tuple(_choose(find_pages(project.pages_dir), pages)),
+        alerts=find_alerts(project.alerts_dir),
+    )
+
+
+def _is_read(table: str, order: Iterable[Model]) -> bool:
+    return any(table in model.inputs for model in order)
+
+
+def _restricted(contract: Contract) -> frozenset[str]:
+    return frozenset(column.name for column in contract.columns if column.privacy == "restricted")
+
+
+def _choose(found: Mapping[str, Page], wanted: Sequence[str]) -> list[Page]:
+    for name in wanted:
+        if name not in found:
+            near = get_close_matches(name, found, n=1)
+            cure = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(found) or 'none'}."
+            raise ModelError("page-unknown", f"There is no page {name!r}.", cure=cure)
+    return [found[name] for name in wanted or found]
+
+
+def asked_marts(project: Project, marts: Sequence[str]) -> list[str]:
+    """Gives the full names of the tables a run for some marts would build; raises ModelError for an unknown one."""
+    models = find_models(project.sql_dir)
+    return sorted(model.name for model in upstream(models, marts or models) if model.is_table)

@@ -1,0 +1,115 @@
+"""The flows: the pipeline with Prefect around it. A name, a lock, a log, artifacts; the work is `flows/pipeline.py`."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from prefect import Flow, flow, get_run_logger
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.concurrency.sync import concurrency
+from prefect.runtime import deployment, flow_run
+
+from flows.outcome import Outcome
+from flows.pipeline import run_pipeline
+from flows.planning import asked_marts
+from flows.prefect_steps import prefect_step
+from flows.progress import event_line, is_news
+from lake.errors import SluiceError
+from lake.project import Project, open_project
+from lake.run import Event, Observer, begin_run
+from lake.settings import Settings
+
+
+def name_run() -> str:
+    """Gives a flow run's name: what it is about and the day it is for, such as `sales_daily 2026-11-21`."""
+    parameters = flow_run.parameters
+    marts = parameters.get("marts") or []
+    settings = Settings.read(_folder(parameters.get("project")))
+    day = (flow_run.scheduled_start_time or datetime.now(ZoneInfo("UTC"))).astimezone(ZoneInfo(settings.timezone))
+    subject = deployment.name or (", ".join(marts) if marts else settings.project.name)
+    return f"{subject} {day:%Y-%m-%d}"
+
+
+def make_pipeline(tell: Callable[[Outcome], None], observers: tuple[Observer, ...] = ()) -> Flow[..., None]:
+    """Gives the pipeline as a flow that also tells its outcome, and its events as they happen, to its caller."""
+
+    @flow(name="pipeline", flow_run_name=name_run, persist_result=False)
+    def pipeline(marts: list[str] | None = None, pages: list[str] | None = None, project: str | None = None) -> None:
+        """Land, gate, build, gate, publish, report, notify.
+
+        Args:
+            marts: The marts to build, with all they need; none means every model of the project.
+            pages: The pages to draw and send; none means all.
+            project: The project folder; none means SLUICE_PROJECT, or the folder the flow runs in.
+        """
+        place = open_project(_folder(project))
+        settings = Settings.read(place.root)
+        with alone(place, marts or ()):
+            run = begin_run(_actor(), observers=(*observers, _run_log()))
+            outcome = run_pipeline(place, settings, run, marts or (), pages or (), prefect_step(settings))
+        show_artifacts(outcome)
+        tell(outcome)
+        if outcome.failure is not None:
+            raise outcome.failure
+
+    return pipeline
+
+
+pipeline = make_pipeline(lambda _outcome: None)  # what deployments run: its artifacts and its state tell
+
+
+def run_as_flow(project: Path, marts: Sequence[str], pages: Sequence[str], observers: tuple[Observer, ...]) -> Outcome:
+    """Runs the pipeline as a flow run in this process, and gives its outcome, good or bad."""
+    told: list[Outcome] = []
+    try:
+        make_pipeline(told.append, observers)(list(marts), list(pages), str(project))
+    except SluiceError:
+        if not told:  # it never came to an outcome: this is what stopped it
+            raise
+    return told[0]
+
+
+@contextmanager
+def alone(project: Project, marts: Sequence[str]) -> Iterator[None]:
+    """Waits until no other run builds one of the marts, and keeps others out while the block runs."""
+    names = [f"sluice {project.root.name} {mart}" for mart in asked_marts(project, marts)]
+    with get_client(sync_client=True) as client:
+        for name in names:
+            client.upsert_global_concurrency_limit_by_name(name, limit=1)
+    with concurrency(names, strict=True):  # without strict a missing limit is no limit
+        yield
+
+
+def show_artifacts(outcome: Outcome) -> None:
+    """Shows the outcome on the flow run's page: a summary, the gates as a table, and a link to every page."""
+    create_markdown_artifact(outcome.as_markdown(), key="run-summary", description=f"Run {outcome.run_id}")
+    gates = [
+        {"stage": gate.stage, "checks": gate.checks, "warnings": gate.warnings, "failures": "; ".join(gate.failures)}
+        for gate in outcome.gates
+    ]
+    create_table_artifact(gates, key="gates", description="What each gate said")
+    for page in outcome.pages:
+        key = f"page-{page.name.lower().replace('_', '-')}"
+        create_link_artifact(Path(page.path).as_uri(), key=key, link_text=page.name)
+
+
+def _run_log() -> Observer:
+    logger = get_run_logger()
+
+    def observe(event: Event) -> None:
+        logger.log(logging.INFO if is_news(event) else logging.DEBUG, event_line(event))
+
+    return observe
+
+
+def _folder(project: str | None) -> Path:
+    return Path(project or os.environ.get("SLUICE_PROJECT") or ".")
+
+
+def _actor() -> str:
+    return f"prefect {deployment.name or 'run'}"

@@ -1,0 +1,111 @@
+"""What a person decides about batches and records: admit, refuse, land again, replay."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from flows.ingest import gate_batch
+from flows.job import Job, open_job
+from flows.journal import write_down
+from flows.planning import Plan, make_plan
+from flows.steps import plain_step
+from flows.workplace import Workplace
+from lake.batch import Batch, PreparedBatch
+from lake.catalogue import write_catalogue
+from lake.contract import Contract
+from lake.errors import GateFailed, TableError
+from lake.landing import commit, judge, show_candidate
+from lake.ledger import BatchRecord
+from lake.relanding import find_batch, judge_again, judge_replay, make_replay, recall, refuse
+
+Work = Callable[[Job, Plan, Contract, BatchRecord], BatchRecord]
+
+
+def admit_batch(workplace: Workplace, prefix: str) -> BatchRecord:
+    """Takes a held batch into raw although its gate failed; raises TableError when it is not held."""
+
+    def work(job: Job, _plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
+        _expect_status(record, "held")
+        batch = recall(job.session, job.store, contract, record, job.run)
+        job.run.note("batch-admitted", record.source, batch_id=record.batch_id)
+        return commit(job.store, judge(job.session, job.store, batch, job.run), job.run)
+
+    return _rework(workplace, prefix, work)
+
+
+def refuse_batch(workplace: Workplace, prefix: str, why: str) -> BatchRecord:
+    """Refuses a held batch for good; its bytes stay in the archive."""
+
+    def work(job: Job, _plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
+        _expect_status(record, "held")
+        return refuse(job.session, job.store, recall(job.session, job.store, contract, record, job.run), job.run, why)
+
+    return _rework(workplace, prefix, work)
+
+
+def reland_batch(workplace: Workplace, prefix: str) -> BatchRecord:
+    """Takes a batch's archived bytes through today's contract and gate; its rows are replaced in one commit."""
+
+    def work(job: Job, plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
+        batch = recall(job.session, job.store, contract, record, job.run)
+        prepared = judge_again(job.session, job.store, batch, job.run)
+        return _commit_gated(job, plan, batch, prepared)
+
+    return _rework(workplace, prefix, work)
+
+
+def replay_batch(workplace: Workplace, prefix: str, mended: Path | None) -> BatchRecord:
+    """Takes a batch's open quarantined records, as they were or mended, through today's contract and gate."""
+
+    def work(job: Job, plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
+        batch = make_replay(job.session, job.store, contract, record, mended, job.run)
+        prepared = judge_replay(job.session, job.store, batch, job.run)
+        return _commit_gated(job, plan, batch, prepared)
+
+    return _rework(workplace, prefix, work)
+
+
+def _rework(workplace: Workplace, prefix: str, work: Work) -> BatchRecord:
+    with (
+        workplace.begun() as run,
+        open_job(workplace.place, workplace.settings, run, plain_step) as job,
+    ):
+        try:
+            record = find_batch(job.session, job.store, prefix)
+            plan = make_plan(job.project, (), ())
+            return work(job, plan, _contract_of(plan, record), record)
+        finally:
+            write_down(job, job.session)
+            contracts = list(job.project.contracts().values())
+            write_catalogue(job.session, job.store, job.settings.output / "lake.duckdb", contracts)
+
+
+def _commit_gated(job: Job, plan: Plan, batch: Batch, prepared: PreparedBatch) -> BatchRecord:
+    show_candidate(job.session, prepared)
+    gate = gate_batch(job, plan, batch.contract)
+    if not gate.passed:
+        raise GateFailed(
+            "gate-failed",
+            f"The raw gate is closed: {'; '.join(str(failure) for failure in gate.failures)}.",
+            cure="Nothing was changed. Mend the records or the contract, and try again.",
+        )
+    return commit(job.store, prepared, job.run)
+
+
+def _contract_of(plan: Plan, record: BatchRecord) -> Contract:
+    for contract in plan.contracts:
+        if contract.source == record.source:
+            return contract
+    raise TableError(
+        "batch-contract-missing",
+        f"Batch {record.batch_id} is of source {record.source!r}, which has no contract any more.",
+        cure="Bring its contract back.",
+    )
+
+
+def _expect_status(record: BatchRecord, status: str) -> None:
+    if record.status != status:
+        raise TableError(
+            "batch-not-held",
+            f"Batch {record.batch_id} is {record.status}, not {status}.",
+            cure="See `sluice batch list`.",
+        )

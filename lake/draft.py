@@ -1,0 +1,260 @@
+"""Drafts a contract for a file nobody has described: types, formats, keys, enums and privacy as its rows suggest."""
+
+import codecs
+import itertools
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lake.archive import WorkingFile, make_working_file, receive
+from lake.draft_columns import Profile, profile_column
+from lake.draft_yaml import DraftedColumn, DraftedTable, render_contract
+from lake.engine import Session, literal, quote
+from lake.errors import SourceError
+from lake.formats.delimited import read_delimited
+from lake.formats.json_records import JsonReading, read_json, read_json_lines
+from lake.formats.parquet import read_parquet
+from lake.formats.reading import Reading
+from lake.sources.delivery import COMPRESSIONS, Delivery, compression_of
+from lake.sources.files import FORMATS
+
+TABLE = "landing.draft"
+PREFIX = "landing.draft_file"
+FALLBACK_ENCODING = "cp1252"  # of files that are no UTF-8 the usual one, and it knows what latin-1 knows
+CHUNK_BYTES = 1 << 20
+KEY_WORDS = frozenset({"id", "no", "nr", "num", "number", "code", "key", "uuid", "sku", "ref", "reference"})
+KEY_PARTNERS = frozenset({"line", "item", "seq", "sequence", "position", "row", "version", "date", "at", "on"})
+MOST_KEY_CANDIDATES = 6
+MOST_KEY_COLUMNS = 3
+PERSON_WORDS = frozenset(
+    {
+        "email",
+        "mail",
+        "phone",
+        "mobile",
+        "telephone",
+        "tel",
+        "fax",
+        "address",
+        "street",
+        "birth",
+        "dob",
+        "passport",
+        "ssn",
+        "aadhaar",
+        "pan",
+        "iban",
+    }
+)
+NAME_OWNERS = frozenset(
+    {
+        "first",
+        "last",
+        "full",
+        "customer",
+        "contact",
+        "client",
+        "person",
+        "employee",
+        "patient",
+        "user",
+        "family",
+        "given",
+        "sur",
+    }
+)
+MAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
+MOSTLY = 0.9
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file as rows of text in the session: its columns, the format it has and what a reader must know."""
+
+    columns: tuple[str, ...]
+    format: str
+    options: Mapping[str, str]
+
+
+def draft_contract(session: Session, path: Path, *, name: str | None = None) -> str:
+    """Gives the YAML of a contract for a file: CSV, TSV, JSON, JSONL or Parquet, plain or compressed.
+
+    Takes the table's name, by default the file's. What the contract says is true of every row of the file.
+    Raises SourceError for a file that is missing, empty, without header or of no known format.
+    """
+    opened = _open(session, path)
+    row_count = session.value(f"select count(*) from {TABLE}")
+    if row_count == 0:
+        raise SourceError("file-empty", f"{path.name} has no rows.", cure="Draft from a file with rows.", path=path)
+    names = _own_names(opened.columns)
+    words = {column: frozenset(names[column].split("_")) for column in opened.columns}
+    profiles = {column: profile_column(session, TABLE, column, words[column]) for column in opened.columns}
+    key = find_key(session, row_count, profiles, words)
+    stem = path.name.split(".", 1)[0]
+    table = DraftedTable(
+        name=name or snake_case(stem) or "source",
+        path=path.as_posix(),
+        format=opened.format,
+        options=opened.options,
+        row_count=row_count,
+    )
+    columns = [
+        DraftedColumn(
+            name=names[column],
+            source_name=column,
+            profile=profiles[column],
+            is_required=profiles[column].filled == row_count,
+            key_position=key.index(column) + 1 if column in key else None,
+            is_restricted=_is_personal(session, column, words[column], profiles[column]),
+        )
+        for column in opened.columns
+    ]
+    return render_contract(table, columns)
+
+
+def snake_case(text: str) -> str:
+    """Gives a name in lower case and underscores: `InvoiceNo` → `invoice_no`, `Unit price (£)` → `unit_price`."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    parted = re.sub(r"([a-z0-9])([A-Z])|([A-Z]+)([A-Z][a-z])", r"\1\3_\2\4", plain)
+    name = re.sub(r"[^a-z0-9]+", "_", parted.lower()).strip("_")
+    return f"n{name}" if name[:1].isdigit() else name
+
+
+def _own_names(columns: Sequence[str]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for place, column in enumerate(columns, 1):
+        name = snake_case(column) or f"column_{place}"
+        repeats = (f"{name}_{number}" for number in itertools.count(2))
+        names[column] = name if name not in names.values() else next(n for n in repeats if n not in names.values())
+    return names
+
+
+def _open(session: Session, path: Path) -> Opened:
+    """Loads a file as text into the session, as a landing would read it."""
+    if not path.is_file():
+        raise SourceError("file-missing", f"There is no file '{path}'.", cure="Name one file.", path=path)
+    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
+    form = FORMATS.get(plain.suffix.lower())
+    if form is None:
+        message = f"The ending of '{path.name}' names no format that can be read."
+        cure = f"Use one of {', '.join(FORMATS)}, plain or with .gz or .zst."
+        raise SourceError("format-unknown", message, cure=cure, path=path)
+    delivery = Delivery(path.name, path, form, compression_of(path))
+    session.clear_landing()
+    file, options = _working_file(session, delivery)
+    reading, more = _reading(session, file, delivery)
+    session.execute(f"create or replace table {TABLE} as {reading.select()}")
+    if reading.locate(session, TABLE) is None:
+        session.execute(f"create or replace table {TABLE} as {reading.careful(session).select()}")
+    return Opened(reading.columns, form, {**options, **more})
+
+
+def _working_file(session: Session, delivery: Delivery) -> tuple[WorkingFile, dict[str, str]]:
+    receipt = receive(delivery)
+    file = make_working_file(delivery, receipt, session.scratch, "utf-8")
+    if file.byte_count == 0:
+        raise SourceError(
+            "file-empty", f"{delivery.origin} is empty.", cure="Draft from a file with rows.", path=delivery.path
+        )
+    if delivery.format == "parquet" or _is_utf8(file.path):
+        return file, {}
+    file = make_working_file(delivery, receipt, session.scratch, FALLBACK_ENCODING)
+    return file, {"encoding": FALLBACK_ENCODING}
+
+
+def _is_utf8(path: Path) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _reading(session: Session, file: WorkingFile, delivery: Delivery) -> tuple[Reading, dict[str, str]]:
+    if delivery.format == "parquet":
+        return read_parquet(session, file, origin=delivery.origin), {}
+    if delivery.format == "jsonl":
+        return _in_file_order(session, read_json_lines(session, file, expected=(), prefix=PREFIX)), {}
+    if delivery.format == "json":
+        found = read_json(session, file, expected=(), prefix=PREFIX, origin=delivery.origin)
+        return _in_file_order(session, found), {}
+    return _delimited(session, file, delivery)
+
+
+def _in_file_order(session: Session, reading: JsonReading) -> JsonReading:
+    if not reading.columns:
+        raise SourceError("file-empty", "The file holds no JSON objects with keys.", cure="Is it a list of records?")
+    first = session.value(f"select json_keys(text) from {reading.records} where is_object order by line limit 1")
+    known = tuple(name for name in first if name in reading.columns)
+    return replace(reading, columns=(*known, *(name for name in reading.columns if name not in known)))
+
+
+def _delimited(session: Session, file: WorkingFile, delivery: Delivery) -> tuple[Reading, dict[str, str]]:
+    forced = ", delim = '\t'" if delivery.format == "tsv" else ""
+    try:
+        delimiter, described = session.rows(
+            f"select Delimiter, Columns from sniff_csv({literal(str(file.path))}, header = true{forced})"
+        )[0]
+    except session.failure as error:
+        message = f"{delivery.origin} is no delimited file: {str(error).splitlines()[0]}"
+        raise SourceError("csv-malformed", message, cure="Mend its lines or its ending.", path=delivery.path) from error
+    names = tuple(str(column["name"]) for column in described)
+    values = [name for name in names if re.fullmatch(r"[-+]?[\d.,:/-]*\d", name)]
+    if values:
+        message = f"The first line of {delivery.origin} holds '{values[0]}', a value where a name should be."
+        cure = "Add a line with the names of the columns."
+        raise SourceError("header-missing", message, cure=cure, path=delivery.path, line=1)
+    reading = read_delimited(
+        file, expected=names, delimiter=delimiter, has_header=True, prefix=PREFIX, origin=delivery.origin
+    )
+    usual = "\t" if delivery.format == "tsv" else ","
+    return reading, {} if delimiter == usual else {"delimiter": delimiter}
+
+
+def find_key(
+    session: Session, row_count: int, profiles: Mapping[str, Profile], words: Mapping[str, frozenset[str]]
+) -> tuple[str, ...]:
+    """Gives the fewest columns, named like identifiers, that tell all records apart; exact repeats do not count.
+
+    Gives () when there are none: then the whole row is the record.
+    """
+    whole = [column for column, found in profiles.items() if found.filled == row_count and _can_identify(found)]
+    named = [column for column in whole if words[column] & KEY_WORDS]
+    partners = [column for column in whole if words[column] & KEY_PARTNERS and column not in named]
+    candidates = [*named, *partners][:MOST_KEY_CANDIDATES]
+    if row_count == 1 or not candidates:
+        return ()
+    records = session.value(f"select count(*) from (select distinct * from {TABLE})")
+    for size in range(1, MOST_KEY_COLUMNS + 1):
+        for columns in itertools.combinations(candidates, size):
+            listed = ", ".join(quote(column) for column in columns)
+            if (
+                columns[0] in named
+                and session.value(f"select count(*) from (select distinct {listed} from {TABLE})") == records
+            ):
+                return columns
+    return ()
+
+
+def _can_identify(profile: Profile) -> bool:
+    return profile.kind in ("string", "integer", "date", "timestamp")
+
+
+def _is_personal(session: Session, column: str, words: frozenset[str], profile: Profile) -> bool:
+    """Says whether a column looks as if it told who somebody is."""
+    if profile.kind not in ("string", "integer", "date") or profile.filled == 0:
+        return False
+    if (
+        words & PERSON_WORDS
+        or ("name" in words and words & NAME_OWNERS)
+        or words & {"surname", "firstname", "lastname"}
+    ):
+        return True
+    mails = session.value(f"select count(*) from {TABLE} where regexp_full_match({quote(column)}, {literal(MAIL)})")
+    return bool(mails >= profile.filled * MOSTLY)

@@ -1,0 +1,85 @@
+"""Alerts as messages: one for each group of people, the gravest breach in the subject."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from reports.alerts import Alert
+from reports.channels.channel import Message, delivery_key
+
+TEMPLATES = Path(__file__).parent / "templates"
+SHOWN_ALERTS = 50  # keeps the mail far below the 102 kB at which Gmail cuts it off
+STATE_WORDS = {"open": "new", "worse": "worse", "over": "over"}
+
+
+@dataclass(frozen=True)
+class Telling:
+    """When and for whom alerts are told: the run, its instant in UTC, and who gets those whose rule names nobody."""
+
+    run_id: str
+    at: datetime
+    mail_to: tuple[str, ...]
+
+
+def alert_messages(alerts: Sequence[Alert], telling: Telling) -> list[Message]:
+    """Gives one message for each group of recipients, with their alerts in the given order; none without alerts."""
+    groups: dict[tuple[str, ...], list[Alert]] = {}
+    for alert in alerts:
+        groups.setdefault(alert.rule.header.to or telling.mail_to, []).append(alert)
+    return [alert_message(group, telling, recipients) for recipients, group in groups.items()]
+
+
+def alert_message(alerts: Sequence[Alert], telling: Telling, recipients: tuple[str, ...]) -> Message:
+    """Gives one message telling alerts, the gravest first, to the recipients."""
+    values = _values(alerts, telling)
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True)
+    words = environment.get_template("alert.txt.j2").render(values)
+    page = environment.overlay(autoescape=True).get_template("alert.html.j2").render(values)
+    told = [(alert.rule.name, alert.breach_key, alert.state, alert.last_told_at) for alert in alerts]
+    return Message(
+        subject=_subject(alerts),
+        recipients=recipients,
+        html=page,
+        text=words,
+        written_at=telling.at,
+        delivery_key=delivery_key("alert", recipients, told),
+    )
+
+
+def _values(alerts: Sequence[Alert], telling: Telling) -> Mapping[str, object]:
+    return {
+        "alerts": [_shown(alert) for alert in alerts[:SHOWN_ALERTS]],
+        "unshown_count": max(0, len(alerts) - SHOWN_ALERTS),
+        "subject": _subject(alerts),
+        "run_id": telling.run_id,
+        "at": f"{telling.at:%Y-%m-%d %H:%M} UTC",
+    }
+
+
+def _shown(alert: Alert) -> Mapping[str, str]:
+    return {
+        "title": alert.rule.header.title,
+        "severity": alert.rule.header.severity,
+        "state": STATE_WORDS[alert.state],
+        "subject": alert.subject,
+        "message": alert.message,
+        "measured": _number(alert.measured),
+        "threshold": _number(alert.threshold),
+        "description": alert.rule.header.description,
+        "rule": alert.rule.name,
+    }
+
+
+def _number(value: float | None) -> str:
+    """A number without an exponent, grouped by thousands, at most four decimals; a dash where there is none."""
+    return "–" if value is None else f"{value:,.4f}".rstrip("0").rstrip(".")
+
+
+def _subject(alerts: Sequence[Alert]) -> str:
+    first, more = alerts[0], len(alerts) - 1
+    kind = "over" if first.state == "over" else first.rule.header.severity
+    rest = f" and {more} more" if more else ""
+    return f"[{kind}] {first.rule.header.title}: {first.subject}{rest}"

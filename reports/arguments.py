@@ -1,0 +1,40 @@
+"""What an author passes to a figure, made sense of."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from lake.errors import ModelError
+from reports.data import Column, Result
+from reports.formats import KINDS
+
+Names = str | Sequence[str]
+
+
+def slug_of(title: str) -> str:
+    """Gives a title as an id: lower case, words joined by dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def names_of(given: Names) -> tuple[str, ...]:
+    """Gives one or several names as several."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def known_format(code: str) -> str:
+    """Gives a format back; raises ModelError for one there is not."""
+    if code and code.split(":")[0] not in KINDS:
+        raise ModelError("page-choice", f"format='{code}' is not known.", cure=f"Use one of {', '.join(KINDS)}.")
+    return code
+
+
+def column_of(result: Result, name: str, code: str) -> Column:
+    """Gives a result's column, in the format asked for if any."""
+    column = result.column(name)
+    return replace(column, format=known_format(code) or column.format)
+
+
+def relabel(result: Result, name: str, labels: Mapping[str, str] | None) -> Column:
+    """Gives a result's column under the heading asked for if any."""
+    column = result.column(name)
+    return replace(column, label=(labels or {}).get(name, column.label))

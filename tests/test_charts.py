@@ -1,0 +1,76 @@
+"""Pictures of charts for mail, and the colours they share with the page."""
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from matplotlib.image import imread
+
+from reports import theme
+from reports.bundle import ASSETS
+from reports.charts import draw_png
+from reports.data import Column, Result
+from reports.figures import Chart, Series
+from tests.page_data import make_context
+
+MONEY, CATEGORIES = "money:INR", ("Apr 2026", "May 2026", "Jun 2026")
+
+
+def make_chart(kind: str, *values: tuple[float | None, ...], categories: tuple[str, ...] = CATEGORIES) -> Chart:
+    series = tuple(Series(f"s{at}", theme.SERIES[at], each) for at, each in enumerate(values))
+    column = Column("revenue_inr", "Revenue", MONEY)
+    return Chart(
+        "c", "C", "", (), Result("data-1", ""), kind, column, (column,), None, MONEY, None, None, (), "", categories,
+        series, True,
+    )  # fmt: skip
+
+
+def count_pixels(png: bytes, colour: str) -> int:
+    wanted = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    picture = imread(BytesIO(png))
+    return int((abs(picture[:, :, :3] - wanted).max(axis=2) < 0.01).sum())
+
+
+@pytest.mark.parametrize("kind", ["bar", "across", "stacked", "line", "area"])
+def test_charts_draw_every_series_in_its_colour(kind: str) -> None:
+    """Each kind of chart shows each of its series."""
+    png = draw_png(make_chart(kind, (3.0, 4.0, 5.0), (6.0, 7.0, 8.0)), make_context())
+    first = 0 if kind == "across" else 40
+    assert count_pixels(png, theme.SERIES[0]) >= first
+    assert count_pixels(png, theme.SERIES[1]) > 40
+
+
+def test_charts_give_the_same_bytes_for_the_same_figures() -> None:
+    """A chart drawn twice is the same file, and another value gives another."""
+    chart = make_chart("bar", (3.0, 4.0, 5.0))
+    assert draw_png(chart, make_context()) == draw_png(chart, make_context())
+    assert draw_png(chart, make_context()) != draw_png(make_chart("bar", (3.0, 4.0, 6.0)), make_context())
+
+
+def test_charts_leave_a_gap_where_a_line_has_no_value() -> None:
+    """A missing value is a gap, not nought."""
+    whole = count_pixels(draw_png(make_chart("line", (3.0, 3.0, 3.0)), make_context()), theme.SERIES[0])
+    gap = count_pixels(draw_png(make_chart("line", (3.0, None, 3.0)), make_context()), theme.SERIES[0])
+    assert gap < whole / 2
+
+
+def test_charts_stay_small_with_many_categories() -> None:
+    """A chart of two years of days is still small enough for a mail."""
+    days = tuple(f"day {at}" for at in range(730))
+    png = draw_png(make_chart("bar", tuple(float(at) for at in range(730)), categories=days), make_context())
+    assert len(png) < 60_000
+
+
+def test_charts_and_page_share_their_colours() -> None:
+    """The light colours of the style sheet are those the pictures are drawn in."""
+    css = (Path(ASSETS) / "page.css").read_text(encoding="utf-8")
+    light = dict(re.findall(r"--([a-z0-9-]+): light-dark\((#[0-9a-f]{6}),", css))
+    assert [light[f"series-{at + 1}"] for at in range(len(theme.SERIES))] == list(theme.SERIES)
+    assert {name: light[name] for name in theme.OUTCOMES} == theme.OUTCOMES
+    assert [light[name] for name in ("ink", "muted", "line", "paper")] == [
+        theme.INK,
+        theme.MUTED,
+        theme.LINE,
+        theme.PAPER,
+    ]
