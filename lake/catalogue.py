@@ -1,7 +1,7 @@
 """`lake.duckdb`: a file that opens in any DuckDB client and shows the released tables and the newest `ops` views.
 
-It holds views over the released versions' own Parquet files and no data. It is written beside the old one and renamed into its
-place, so that a reader finds the old state or the new one, whole. Restricted columns are masked in it.
+It holds views over the released versions' own Parquet files and no data. It is written beside the old one and renamed
+into its place, so that a reader finds the old state or the new one, whole. Restricted columns are masked in it.
 """
 
 import os
@@ -39,7 +39,7 @@ def restricted_of(contracts: Sequence[Contract]) -> Restricted:
 
 
 def release_views(store: Store, release: Release, restricted: Restricted) -> dict[str, str]:
-    """Gives the views of a release by table name, tables before the views that may read them, in an order that works."""
+    """Gives the views of a release by table name, each after those it reads."""
     tables = {name: table for name, table in release.tables.items() if table.kind == "table"}
     views = {name: _table_sql(store, table, restricted) for name, table in sorted(tables.items())}
     views |= {name: table.sql or "" for name, table in _in_order(release)}

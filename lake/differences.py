@@ -11,8 +11,8 @@ from lake.tables import Store, read_version
 class TableDifference:
     """One table that is not the same in two releases.
 
-    `change` is added, removed or changed. Row and key counts go from the older to the newer release; keys are counted where
-    the table's key is known (None otherwise): a changed key stands in both with other content.
+    `change` is added, removed or changed. Row and key counts go from the older to the newer release; keys are counted
+    where the table's key is known (None otherwise): a changed key stands in both with other content.
     """
 
     name: str

@@ -33,6 +33,8 @@ DATE_FORMATS = (
     *("%d/%m/%Y", "%m/%d/%Y", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%d.%m.%Y", "%d/%m/%y", "%m/%d/%y"),
     *("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
 )
+LIKE_A_DATE = re.compile(r"\d{1,4}[-/. ](\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}|[A-Za-z]{3,9} \d{1,2}, \d{4}")
+FIRST_VALUES = 20  # in which a date would show
 TIME_FORMATS = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
 AMBIGUOUS = {"%d/%m": "%m/%d", "%m/%d": "%d/%m", "%d-%m": "%m-%d", "%m-%d": "%d-%m"}
 DIGITS_ARE_NAMES = frozenset({"phone", "mobile", "tel", "telephone", "fax", "zip", "zipcode", "postcode", "pincode"})
@@ -109,6 +111,9 @@ def profile_column(session: Session, table: str, column: str, words: frozenset[s
 def _likely_kinds(session: Session, table: str, text: str, words: frozenset[str]) -> list[Kind]:
     sample = f"(select {text} from {table} where {text} is not null limit {SAMPLE_ROWS})"
     kinds = _kinds(text, words)
+    first = [row[0] for row in session.rows(f"select {text} from {sample} limit {FIRST_VALUES}")]
+    if any(LIKE_A_DATE.search(value) for value in first):
+        kinds += _written_dates(text, with_times=any(":" in value for value in first))
     size, *counts = session.rows(f"select count(*), {_count_list(kinds)} from {sample}")[0]
     return [kind for kind, count in zip(kinds, counts, strict=True) if count >= size * WORTH_COUNTING]
 
@@ -140,12 +145,18 @@ def _kinds(text: str, words: frozenset[str]) -> list[Kind]:
         Kind("date", _iso_fits(text, ISO_DATE, "date"), {"logicalType": "date"}),
         Kind("time", _iso_fits(text, ISO_TIME, "timestamp"), _temporal("timestamp", None)),
     ]
+    kinds.append(Kind("nested value", f"{text}[1] in ('{{', '[') and json_valid({text})", {"logicalType": "object"}))
+    return kinds
+
+
+def _written_dates(text: str, *, with_times: bool) -> list[Kind]:
+    """Gives the kinds of dates that are not ISO 8601; tried only where a value looks like one, for they are many."""
+    kinds = []
     for form in DATE_FORMATS:
         kinds.append(Kind("date", f"try_strptime({text}, '{form}') is not null", _temporal("date", form)))
-        for time in TIME_FORMATS:
-            fits = f"contains({text}, ':') and try_strptime({text}, '{form} {time}') is not null"
+        for time in TIME_FORMATS if with_times else ():
+            fits = f"try_strptime({text}, '{form} {time}') is not null"
             kinds.append(Kind("time", fits, _temporal("timestamp", f"{form} {time}")))
-    kinds.append(Kind("nested value", f"{text}[1] in ('{{', '[') and json_valid({text})", {"logicalType": "object"}))
     return kinds
 
 

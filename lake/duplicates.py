@@ -1,8 +1,9 @@
 """Records that are there already: in this batch, or in raw.
 
-A record is known by its key (without a key: by all its columns). Against the version before it, in the batch or the latest in
-raw, it is a *repeat* when its content is the same. With other content it is a new version (`latest-wins`) or a *conflict*
-that is refused (`first-wins`). Only rows whose key occurs twice are ever compared, so a batch without any costs one grouping.
+A record is known by its key (without a key: by all its columns). Against the version before it, in the batch or the
+latest in raw, it is a *repeat* when its content is the same. With other content it is a new version (`latest-wins`)
+or a *conflict* that is refused (`first-wins`). Only rows whose key occurs twice are ever compared, so a batch without
+any costs one grouping.
 """
 
 from collections.abc import Sequence

@@ -1,30 +1,27 @@
 """Landing one batch: archive, read, judge, split, stage; then, when the raw gate has passed, commit.
 
-Between two lines of this file a process may die. What is written before the raw commit is invisible (archive bytes nobody
-refers to, staged files, quarantine rows of an attempt that no commit names); the raw commit makes all of it count at once. Run
-again, a batch that is there is left alone and one that is not starts afresh.
+Between two lines of this file a process may die. What is written before the raw commit is invisible (archive bytes
+nobody refers to, staged files, quarantine rows of an attempt that no commit names); the raw commit makes all of it
+count at once. Run again, a batch that is there is left alone and one that is not starts afresh.
 """
 
-import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 
-from lake.archive import Receipt, check_unchanged, keep, make_working_file, receive
+from lake.archive import check_unchanged, keep, make_working_file
+from lake.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, batch_record, raw_name
 from lake.contract import Contract
+from lake.drift import accept_columns
 from lake.duplicates import find_duplicates
 from lake.engine import Session, literal, quote, scan_sql
-from lake.errors import SettingsError, SourceError, TableError
+from lake.errors import SettingsError, TableError
 from lake.formats.opening import open_reading
 from lake.formats.reading import Located, Reading
 from lake.ledger import BatchRecord, BatchStatus, record_batches, to_metadata
 from lake.quarantine import QUARANTINE, stage_refused
 from lake.run import Run
-from lake.sources.delivery import Delivery
 from lake.tables import (
-    DataFile,
-    StagedFiles,
     Store,
     TableVersion,
     append_files,
@@ -36,8 +33,6 @@ from lake.tables import (
 )
 from lake.validation import typed_select
 
-BATCH_ID_DIGITS = 32  # of the sha256: 128 bits, beyond any accident
-RECORD_ID_DIGITS = 16
 METADATA_COLUMNS = (
     ("_run_id", "VARCHAR"),
     ("_batch_id", "VARCHAR"),
@@ -49,55 +44,12 @@ METADATA_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One delivery with its identity: `batch_id` names it for ever, `attempt_id` this one try to land it."""
+class _Loaded:
+    """A delivery read into `landing.rows`, and the columns that go to raw."""
 
-    contract: Contract
-    delivery: Delivery
-    receipt: Receipt
-    batch_id: str
-    attempt_id: str
-    started_at: datetime
-
-
-@dataclass(frozen=True)
-class PreparedBatch:
-    """A batch read, judged and staged, not committed. Counts are records: read = accepted + quarantined + duplicate.
-
-    `base` is the raw version it was judged against (None: no table yet), `replaced` the raw files that its commit removes.
-    """
-
-    batch: Batch
-    read_count: int
-    accepted_count: int
-    quarantined_count: int
-    duplicate_count: int
-    accepted: StagedFiles
-    refused: StagedFiles | None
-    base: TableVersion | None
-    replaced: tuple[DataFile, ...] = field(default=())
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """The four counts by their ledger names."""
-        return {
-            "read_count": self.read_count,
-            "accepted_count": self.accepted_count,
-            "quarantined_count": self.quarantined_count,
-            "duplicate_count": self.duplicate_count,
-        }
-
-
-def raw_name(contract: Contract) -> str:
-    """Gives the raw table of a contract."""
-    return f"raw.{contract.source}"
-
-
-def identify(contract: Contract, delivery: Delivery, run: Run) -> Batch:
-    """Reads a delivery once, for its digest, and gives it its identity."""
-    receipt = receive(delivery)
-    batch_id = delivery.batch_id or receipt.digest[:BATCH_ID_DIGITS]
-    return Batch(contract, delivery, receipt, batch_id, f"{run.id}-{secrets.token_hex(4)}", run.clock())
+    reading: Reading
+    located: Located
+    columns: tuple[str, ...]
 
 
 def is_landed(store: Store, batch: Batch) -> bool:
@@ -155,7 +107,8 @@ def judge(
     show_raw(session, contract, base, without)
     columns = [column.name for column in contract.columns]
     find_duplicates(session, contract, columns, "landing.rows", f"raw.{quote(contract.source)}")
-    prepared = _split(session, store, batch, run, reading, located, base, [*columns, *extra], replayed)
+    loaded = _Loaded(reading, located, (*columns, *extra))
+    prepared = _split(session, store, batch, run, loaded, base, replayed)
     run.note("batch-judged", contract.source, prepared.read_count, batch_id=batch.batch_id, **prepared.counts)
     return prepared
 
@@ -179,7 +132,7 @@ def show_candidate(session: Session, prepared: PreparedBatch) -> None:
     session.execute(f"create or replace view raw.{source} as {whole}")
 
 
-def commit(session: Session, store: Store, prepared: PreparedBatch, run: Run) -> BatchRecord:
+def commit(store: Store, prepared: PreparedBatch, run: Run) -> BatchRecord:
     """Makes a prepared batch count: quarantine rows first, then the raw commit that names them.
 
     Raises CommitConflict when raw moved since the batch was judged: prepare it again.
@@ -222,60 +175,6 @@ def set_aside(session: Session, store: Store, batch: Batch, run: Run, status: Ba
     record_batches(session, store, [record])
     run.note(f"batch-{status}", batch.contract.source, batch_id=batch.batch_id, error=error)
     return record
-
-
-def batch_record(
-    batch: Batch, run: Run, status: BatchStatus, *, prepared: PreparedBatch | None = None, error: str | None = None
-) -> BatchRecord:
-    """Gives a batch's row of the ledger."""
-    counts = {} if prepared is None else prepared.counts
-    return BatchRecord(
-        run_id=run.id,
-        batch_id=batch.batch_id,
-        source=batch.contract.source,
-        origin=batch.delivery.origin,
-        kind=batch.delivery.kind,
-        status=status,
-        started_at=batch.started_at,
-        ended_at=run.clock(),
-        read_count=counts.get("read_count"),
-        accepted_count=counts.get("accepted_count"),
-        quarantined_count=counts.get("quarantined_count"),
-        duplicate_count=counts.get("duplicate_count"),
-        byte_count=batch.receipt.byte_count,
-        checksum=batch.receipt.digest,
-        watermark=batch.delivery.position.get("watermark"),
-        table_version=None,
-        error=error,
-        attempt_id=batch.attempt_id,
-        contract_version=batch.contract.version,
-        contract_digest=batch.contract.digest,
-    )
-
-
-def accept_columns(contract: Contract, received: Sequence[str], origin: str) -> tuple[tuple[str, ...], str | None]:
-    """Applies the contract's drift policy to the received columns.
-
-    Gives the columns to add, and the drift for which every row is quarantined, if any. Raises SourceError under `refuse`.
-    """
-    known = {column.source_name for column in contract.columns}
-    extra = tuple(name for name in received if name not in known)
-    missing = tuple(column.source_name for column in contract.columns if column.source_name not in set(received))
-    if not extra and not missing:
-        return (), None
-    told = " and ".join(
-        [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has the unknown {', '.join(extra)}"] * bool(extra)
-    )
-    if contract.drift == "refuse":
-        raise SourceError(
-            "schema-drift",
-            f"{origin} {told}, and the contract of {contract.source!r} refuses drift.",
-            cure="Mend the contract, or set its driftPolicy to evolve or quarantine; then `sluice batch reland`.",
-            path=contract.path,
-        )
-    if contract.drift == "quarantine":
-        return (), f"The delivery {told}."
-    return extra, None
 
 
 def show_raw(session: Session, contract: Contract, base: TableVersion | None, without: str | None) -> None:
@@ -330,22 +229,21 @@ def _split(
     store: Store,
     batch: Batch,
     run: Run,
-    reading: Reading,
-    located: Located,
+    loaded: _Loaded,
     base: TableVersion | None,
-    columns: Sequence[str],
     replayed: str | None,
 ) -> PreparedBatch:
     accepted = stage_files(
         session,
         store,
         raw_name(batch.contract),
-        accepted_select(session, batch, run, columns),
+        accepted_select(session, batch, run, loaded.columns),
         partition=batch.contract.partition,
     )
-    refused, quarantined, duplicates = stage_refused(session, store, batch, run, reading, located.broken, replayed)
+    broken = loaded.located.broken
+    refused, quarantined, duplicates = stage_refused(session, store, batch, run, loaded.reading, broken, replayed)
     read = session.value("select count(*) from landing.rows")
-    read += 0 if located.broken is None else session.value(f"select count(*) from {located.broken}")
+    read += 0 if broken is None else session.value(f"select count(*) from {broken}")
     if read != accepted.row_count + quarantined + duplicates:
         raise TableError(
             "ledger-unbalanced",

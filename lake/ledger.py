@@ -1,8 +1,8 @@
 """The ledger: what became of every batch, and every event of every run.
 
-A landed batch's row is first written into the metadata of the raw commit itself, so that rows and ledger cannot part; a sweep
-copies it into `ops.batches`, where it outlives the Delta log. Batches that never reached raw (held, refused) are written there
-directly. `ops.batches` is only ever appended to: the latest row of a batch is its state.
+A landed batch's row is first written into the metadata of the raw commit itself, so that rows and ledger cannot part;
+a sweep copies it into `ops.batches`, where it outlives the Delta log. Batches that never reached raw (held, refused)
+are written there directly. `ops.batches` is only ever appended to: the latest row of a batch is its state.
 """
 
 import json
@@ -64,7 +64,8 @@ EVENT_SCHEMA = pa.schema(
 class BatchRecord:
     """What became of one batch: one row of `ops.batches`. Counts are records; `table_version` is the raw commit's.
 
-    `attempt_id` ties the batch to the quarantine rows of the landing that counted; others of the same batch do not count.
+    `attempt_id` ties the batch to the quarantine rows of the landing that counted; others of the same batch do not
+    count.
     """
 
     run_id: str

@@ -65,7 +65,7 @@ def _check_version(document: Part) -> None:
     if "apiVersion" in document.value and version not in API_VERSIONS:
         message = f"Key 'apiVersion' is '{version}'."
         cure = f"Sluice reads ODCS {' and '.join(API_VERSIONS)}; write one of them."
-        raise document.error("contract-version", message, cure, "apiVersion")
+        raise document.fault("contract-version", message, cure, "apiVersion")
 
 
 def _contract(document: Part, digest: str) -> Contract:
@@ -102,14 +102,14 @@ def _table(document: Part) -> Part:
     if len(tables) != 1:
         message = f"Key 'schema' holds {len(tables)} tables; a contract describes one."
         cure = "Write one file for each table." if tables else "Add 'schema:' with one table and its 'properties'."
-        raise document.error("table-count", message, cure, "schema")
+        raise document.fault("table-count", message, cure, "schema")
     table = tables[0]
     definitions = odcs_schema()["$defs"]
     own, shared = definitions["SchemaObject"]["properties"], definitions["SchemaElement"]["properties"]
     check_keys(table, (*own, *shared), "the table")
     if not NAME.fullmatch(table.text("name")):
         message = f"The table name '{table.text('name')}' cannot be used."
-        raise table.error("name-unfit", message, NAME_CURE, "name")
+        raise table.fault("name-unfit", message, NAME_CURE, "name")
     return table
 
 
@@ -119,14 +119,14 @@ def _promises(document: Part, table: Part) -> Mapping[str, Any]:
     for name, part in found.items():
         if name in CHOICES and part.value not in CHOICES[name]:
             message = f"Custom property '{name}' is '{part.value}'."
-            raise part.error("policy-unknown", message, did_you_mean(str(part.value), CHOICES[name]))
+            raise part.fault("policy-unknown", message, did_you_mean(str(part.value), CHOICES[name]))
     lateness = found.get("lateness")
     if lateness is not None and not LATENESS.fullmatch(str(lateness.value)):
         message = f"Custom property 'lateness' is '{lateness.value}'."
-        raise lateness.error("lateness-unfit", message, "Write a number and a unit, e.g. '2 days'.")
+        raise lateness.fault("lateness-unfit", message, "Write a number and a unit, e.g. '2 days'.")
     if lateness is not None and "watermark" not in found:
         message = "Custom property 'lateness' says how late, and no 'watermark' by which column."
-        raise lateness.error("lateness-unfit", message, "Add the custom property 'watermark'.")
+        raise lateness.fault("lateness-unfit", message, "Add the custom property 'watermark'.")
     return {name: str(part.value) for name, part in found.items()}
 
 
@@ -145,11 +145,11 @@ def _columns(table: Part, privacy: Privacy) -> tuple[Column, ...]:
             ):
                 if known == new:
                     message = f"Key '{key}' holds '{new}', as the column on line {other.line} does."
-                    raise part.error("column-repeated", message, "Rename or remove one of them.", key)
+                    raise part.fault("column-repeated", message, "Rename or remove one of them.", key)
         columns.append(column)
     if not columns:
         message, cure = f"Table '{table.text('name')}' has no 'properties'.", "List its columns there."
-        raise table.error("column-missing", message, cure, "properties")
+        raise table.fault("column-missing", message, cure, "properties")
     return tuple(columns)
 
 
@@ -187,11 +187,11 @@ def _ordered(table: Part, flag: str, position: str, columns: tuple[Column, ...])
             or "[" in column.sql_type
         ):
             message = f"Column '{column.name}' is a {column.sql_type} and '{flag}'."
-            raise part.error("key-unfit", message, "Choose a column of text, whole numbers, decimals or dates.", flag)
+            raise part.fault("key-unfit", message, "Choose a column of text, whole numbers, decimals or dates.", flag)
         place = place if place > 0 else len(by_name) + index
         if place in places:
             message = f"Key '{position}' is {place} on '{places[place]}' and on '{column.name}'."
-            raise part.error("position-repeated", message, "Number them 1, 2, 3.", position)
+            raise part.fault("position-repeated", message, "Number them 1, 2, 3.", position)
         places[place] = column.name
     return tuple(places[place] for place in sorted(places))
 
@@ -201,7 +201,7 @@ def _description(document: Part, table: Part) -> str:
     text = table.text("description") or ("" if whole is None else whole.text("purpose"))
     if not text:
         message = f"Table '{table.text('name')}' has no 'description'."
-        raise table.error("description-missing", message, "Say in one sentence what one row is.", "description")
+        raise table.fault("description-missing", message, "Say in one sentence what one row is.", "description")
     return text
 
 
@@ -216,7 +216,7 @@ def _owner(document: Part) -> str:
     if team is not None and team.text("name"):
         return team.text("name")
     cure = "Add 'team: {name: …}', or the custom property 'owner': somebody answers for this data."
-    raise document.error("owner-missing", "The contract names no owner ('team').", cure, "team")
+    raise document.fault("owner-missing", "The contract names no owner ('team').", cure, "team")
 
 
 def _watermark(document: Part, table: Part, columns: tuple[Column, ...]) -> str | None:
@@ -226,10 +226,10 @@ def _watermark(document: Part, table: Part, columns: tuple[Column, ...]) -> str 
     types = {column.name: column.sql_type for column in columns}
     if found.value not in types:
         message = f"Custom property 'watermark' names the unknown column '{found.value}'."
-        raise found.error("column-unknown", message, did_you_mean(str(found.value), tuple(types)))
+        raise found.fault("column-unknown", message, did_you_mean(str(found.value), tuple(types)))
     if types[found.value] not in WATERMARK_TYPES:
         message = f"Custom property 'watermark' names '{found.value}', a {types[found.value]}."
-        raise found.error("watermark-unfit", message, "Choose a column that grows: a timestamp, date or whole number.")
+        raise found.fault("watermark-unfit", message, "Choose a column that grows: a timestamp, date or whole number.")
     return str(found.value)
 
 
@@ -244,6 +244,6 @@ def _sla(document: Part) -> Mapping[str, str]:
         name = entry.text("property")
         if name in sla:
             message = f"The SLA property '{name}' stands twice."
-            raise entry.error("key-repeated", message, "Keep one of the two.", "property")
+            raise entry.fault("key-repeated", message, "Keep one of the two.", "property")
         sla[name] = f"{entry.text('value')} {entry.text('unit')}".strip()
     return sla

@@ -41,10 +41,10 @@ def read_column(part: Part, privacy: Privacy) -> Column:
     name = part.text("name")
     check_keys(part, _known_keys(), f"column '{name}'")
     if not NAME.fullmatch(name):
-        raise part.error("name-unfit", f"The column name '{name}' cannot be used.", NAME_CURE, "name")
+        raise part.fault("name-unfit", f"The column name '{name}' cannot be used.", NAME_CURE, "name")
     if not part.text("description"):
         cure = "Say in one sentence what it means and in which unit."
-        raise part.error("description-missing", f"Column '{name}' has no 'description'.", cure, "description")
+        raise part.fault("description-missing", f"Column '{name}' has no 'description'.", cure, "description")
     kind, options = sql_type(part), _options(part)
     properties = custom_properties(part, ("defaultValue", "formats"))
     enum = _enum(part, kind)
@@ -100,7 +100,7 @@ def _options(part: Part) -> Part:
         if key not in known:
             message = f"Option '{key}' of column '{part.text('name')}' is not one that is enforced."
             cure = did_you_mean(key, known, "Write it as a row rule under 'quality'.")
-            raise found.error("option-unknown", message, cure, key)
+            raise found.fault("option-unknown", message, cure, key)
     return found
 
 
@@ -130,7 +130,7 @@ def _checked(part: Part, value: object, kind: str, key: str) -> str:
             raise ValueError(text)
     except (ValueError, InvalidOperation) as error:
         cure = "Write dates and times as ISO 8601, numbers with a point and no separators."
-        raise part.error("value-unfit", f"Key '{key}' holds '{text}', which is no {kind}.", cure) from error
+        raise part.fault("value-unfit", f"Key '{key}' holds '{text}', which is no {kind}.", cure) from error
     return text
 
 
@@ -142,7 +142,7 @@ def _bound(options: Part, key: str, kind: str) -> str | None:
     other = options.get({"maximum": "minimum", "exclusiveMaximum": "exclusiveMinimum"}.get(key, ""))
     if other is not None and _is_below(text, value_text(other.value), kind):
         message = f"Key '{key}' is '{text}', below '{value_text(other.value)}': no value can meet both."
-        raise found.error("value-unfit", message, "Swap or mend the two.")
+        raise found.fault("value-unfit", message, "Swap or mend the two.")
     return text
 
 
@@ -161,14 +161,14 @@ def _enum(part: Part, kind: str) -> tuple[str, ...]:
         or kind.startswith("struct")
     ):
         cure = "Write the condition as a row rule under 'quality'."
-        raise listed[0].error("value-unfit", f"Key 'enum' cannot be used on a {kind}.", cure)
+        raise listed[0].fault("value-unfit", f"Key 'enum' cannot be used on a {kind}.", cure)
     values = tuple(_as_printed(_checked(value, value.value, kind, "enum"), kind) for value in listed)
     for index, value in enumerate(listed):
         if value.value is None:
             cure = "Leave it out: a column may be missing unless it is 'required: true'."
-            raise value.error("value-unfit", "Key 'enum' holds an empty value.", cure)
+            raise value.fault("value-unfit", "Key 'enum' holds an empty value.", cure)
         if values[index] in values[:index]:
-            raise value.error("value-unfit", f"Key 'enum' holds '{values[index]}' twice.", "Remove one of them.")
+            raise value.fault("value-unfit", f"Key 'enum' holds '{values[index]}' twice.", "Remove one of them.")
     return values
 
 
@@ -186,7 +186,7 @@ def _default(part: Part, properties: Mapping[str, Part], kind: str, enum: tuple[
     text = _checked(found, found.value, kind, "defaultValue")
     if enum and _as_printed(text, kind) not in enum:
         message = f"Custom property 'defaultValue' of column '{part.text('name')}' is '{text}', which its enum lacks."
-        raise found.error("value-unfit", message, did_you_mean(text, enum))
+        raise found.fault("value-unfit", message, did_you_mean(text, enum))
     return sql_value(text, kind)
 
 
@@ -195,7 +195,9 @@ def _formats(part: Part, options: Part, properties: Mapping[str, Part]) -> tuple
     several = properties.get("formats")
     if several is not None and (not temporal or not isinstance(several.value, list)):
         message = f"Custom property 'formats' of column '{part.text('name')}' is not a list of date formats."
-        raise several.error("format-unknown", message, "Write e.g. ['%d/%m/%Y', '%Y-%m-%d'], on a date or timestamp.")
+        raise several.fault(
+            "date-format-unknown", message, "Write e.g. ['%d/%m/%Y', '%Y-%m-%d'], on a date or timestamp."
+        )
     if not temporal:
         return ()
     first = (options.text("format"),) if options.text("format") else ()
@@ -211,13 +213,13 @@ def _time_zone(part: Part, options: Part, kind: str) -> str | None:
         if zone or options.value.get("timezone") is True:
             key = "defaultTimezone" if zone else "timezone"
             message = f"Column '{part.text('name')}' is a timestamp without zone and has '{key}'."
-            raise options.error("zone-unfit", message, "Write 'physicalType: timestamptz', or remove it.", key)
+            raise options.fault("zone-unfit", message, "Write 'physicalType: timestamptz', or remove it.", key)
         return None
     try:
         ZoneInfo(zone or DEFAULT_ZONE)
     except (KeyError, ValueError, OSError) as error:
         message = f"Key 'defaultTimezone' holds '{zone}', which is no time zone."
-        raise options.error("zone-unfit", message, _nearest_zone(zone), "defaultTimezone") from error
+        raise options.fault("zone-unfit", message, _nearest_zone(zone), "defaultTimezone") from error
     return zone or DEFAULT_ZONE
 
 
@@ -234,17 +236,17 @@ def _pattern(part: Part, options: Part) -> str | None:
     if named and (pattern or named not in STRING_FORMATS):
         message = f"Key 'format' of column '{part.text('name')}' is '{named}'."
         cure = "Write either 'format' or 'pattern'." if pattern else did_you_mean(named, tuple(STRING_FORMATS))
-        raise options.error("format-unknown", message, cure, "format")
+        raise options.fault("pattern-unfit", message, cure, "format")
     if not pattern:
         return STRING_FORMATS[named] if named else None
     try:
         re.compile(pattern)
     except re.error as error:
         message = f"Key 'pattern' holds '{pattern}', no regular expression: {error}."
-        raise options.error("pattern-unfit", message, "Mend it; it must match the whole value.", "pattern") from error
+        raise options.fault("pattern-unfit", message, "Mend it; it must match the whole value.", "pattern") from error
     if BEYOND_RE2.search(pattern):
         message = f"Key 'pattern' holds '{pattern}', which looks around or back."
-        raise options.error("pattern-unfit", message, "Write it without: DuckDB's RE2 has neither.", "pattern")
+        raise options.fault("pattern-unfit", message, "Write it without: DuckDB's RE2 has neither.", "pattern")
     return pattern
 
 
@@ -261,6 +263,6 @@ def _privacy(part: Part, otherwise: Privacy) -> Privacy:
         return otherwise
     if found not in get_args(Privacy):
         message = f"Column '{part.text('name')}' has the unknown classification '{found}'."
-        raise part.error("privacy-unknown", message, did_you_mean(found, get_args(Privacy)), "classification")
+        raise part.fault("privacy-unknown", message, did_you_mean(found, get_args(Privacy)), "classification")
     privacy: Privacy = found  # type: ignore[assignment]  # checked against the literal above
     return privacy

@@ -70,7 +70,7 @@ class Part:
         value = self.value.get(key) if isinstance(self.value, dict) else None
         return "" if value is None else str(value).strip()
 
-    def error(self, code: str, message: str, cure: str, key: str | None = None) -> ContractError:
+    def fault(self, code: str, message: str, cure: str, key: str | None = None) -> ContractError:
         """Makes the error that points at this value, or at one of its keys."""
         line = self.line if key is None else self.line_at((*self.at, key))
         return ContractError(code, message, cure=cure, path=self.path, line=line)
@@ -146,7 +146,7 @@ def check_keys(part: Part, known: Collection[str], what: str) -> None:
     for key in part.value:
         if key not in known:
             message = f"Unknown key '{key}' in {what}."
-            raise part.error("key-unknown", message, did_you_mean(key, known, "Remove it."), key)
+            raise part.fault("key-unknown", message, did_you_mean(key, known, "Remove it."), key)
 
 
 def schema_errors(document: Part) -> "tuple[ValidationError, ...]":

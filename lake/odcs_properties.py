@@ -22,12 +22,12 @@ def custom_properties(part: Part, known: Collection[str]) -> dict[str, Part]:
             continue
         if name in found:
             message = f"Custom property '{name}' stands twice; first on line {found[name].line}."
-            raise entry.error("key-repeated", message, "Keep one of the two.", "property")
+            raise entry.fault("key-repeated", message, "Keep one of the two.", "property")
         if name in known:
             found[name] = value
             continue
         near = difflib.get_close_matches(name, known, n=1, cutoff=SPELLING)
         if near:
             cure = f"Did you mean '{near[0]}'? If it belongs to another tool, name that one under 'vendor'."
-            raise entry.error("key-unknown", f"Unknown custom property '{name}'.", cure, "property")
+            raise entry.fault("key-unknown", f"Unknown custom property '{name}'.", cure, "property")
     return found

@@ -90,9 +90,9 @@ def read_quality(part: Part, columns: Mapping[str, Column], column: str | None) 
             table.append(_soda_rule(entry, columns))
         elif kind == "sql":
             cure = "Write it as 'type: custom' with 'engine: duckdb' (each row) or 'engine: soda' (the table)."
-            raise entry.error("quality-unsupported", "A quality rule has 'type: sql', which is not run.", cure, "type")
+            raise entry.fault("quality-unsupported", "A quality rule has 'type: sql', which is not run.", cure, "type")
         elif kind != "text":
-            raise entry.error(
+            raise entry.fault(
                 "quality-unsupported",
                 f"Unknown quality type '{kind}' under key 'type'.",
                 did_you_mean(kind, ("library", "custom", "text")),
@@ -105,10 +105,10 @@ def _engine(entry: Part) -> str:
     engine = entry.text("engine").lower()
     if engine not in ENGINES:
         message = f"A quality rule names the engine '{entry.text('engine')}', which is not run."
-        raise entry.error("quality-unsupported", message, did_you_mean(engine, ENGINES), "engine")
+        raise entry.fault("quality-unsupported", message, did_you_mean(engine, ENGINES), "engine")
     if not isinstance(entry.value.get("implementation"), str) or not entry.text("implementation"):
         message = "A quality rule has no 'implementation' that is a text."
-        raise entry.error("quality-incomplete", message, "Write one condition in one text.", "implementation")
+        raise entry.fault("quality-incomplete", message, "Write one condition in one text.", "implementation")
     return engine
 
 
@@ -117,7 +117,7 @@ def _name(entry: Part) -> str:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
         message = f"A quality rule has the name '{name}'." if name else "A quality rule has no 'name'."
         cure = "Give it one of letters, digits, '_' and '-': quarantined rows carry it as their reason."
-        raise entry.error("quality-unnamed", message, cure, "name")
+        raise entry.fault("quality-unnamed", message, cure, "name")
     return name
 
 
@@ -130,7 +130,7 @@ def _row_rule(entry: Part, columns: Mapping[str, Column]) -> RowRule:
         found = properties["category"]
         if found.value not in get_args(Category):
             message = f"Rule '{name}' has the unknown category '{found.value}'."
-            raise found.error("category-unknown", message, did_you_mean(str(found.value), get_args(Category)))
+            raise found.fault("category-unknown", message, did_you_mean(str(found.value), get_args(Category)))
         category = found.value
     return RowRule(name, expression, category, entry.text("description"), entry.line)
 
@@ -147,19 +147,19 @@ def check_expression(entry: Part, expression: str, columns: Mapping[str, Column]
     except SqlglotError as error:
         problem = str(error).splitlines()[0].rstrip(".")
         cure = "Write one condition in DuckDB SQL, e.g. 'units >= 0'."
-        raise entry.error("rule-not-sql", f"The rule '{expression}' is no SQL: {problem}.", cure, key) from error
+        raise entry.fault("rule-not-sql", f"The rule '{expression}' is no SQL: {problem}.", cure, key) from error
     tree = statements[0] if len(statements) == 1 else None
     parts = [arg for arg, value in tree.args.items() if value and arg != "expressions"] if tree is not None else []
     if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or parts:
         message = f"The rule '{expression}' is not one condition."
-        raise entry.error("rule-not-sql", message, "Write one condition, e.g. 'units >= 0 and price > 0'.", key)
+        raise entry.fault("rule-not-sql", message, "Write one condition, e.g. 'units >= 0 and price > 0'.", key)
     _check_scope(entry, expression, tree.expressions[0])
     _check_condition(entry, expression, tree.expressions[0], columns)
     for column in tree.find_all(exp.Column):
         first = column.parts[0].name
         if first.lower() not in columns:
             message = f"The rule '{expression}' names the unknown column '{first}'."
-            raise entry.error("column-unknown", message, did_you_mean(first, tuple(columns)), key)
+            raise entry.fault("column-unknown", message, did_you_mean(first, tuple(columns)), key)
 
 
 def _check_scope(entry: Part, expression: str, tree: "Expr") -> None:
@@ -172,11 +172,11 @@ def _check_scope(entry: Part, expression: str, tree: "Expr") -> None:
         if isinstance(node, wide):
             message = f"The rule '{expression}' looks beyond its own row ('{node.sql('duckdb')}')."
             cure = "Write it as a table rule ('engine: soda') or as a check in checks/raw/."
-            raise entry.error("rule-not-of-row", message, cure, "implementation")
+            raise entry.fault("rule-not-of-row", message, cure, "implementation")
         if isinstance(node, (*clocks, exp.Rand, exp.Uuid)) or named in CLOCKS:
             message = f"The rule '{expression}' answers differently each time ('{node.sql('duckdb')}')."
             cure = "Compare with a column or a fixed value: a replay must judge as the landing did."
-            raise entry.error("rule-not-repeatable", message, cure, "implementation")
+            raise entry.fault("rule-not-repeatable", message, cure, "implementation")
 
 
 def _check_condition(entry: Part, expression: str, tree: "Expr", columns: Mapping[str, Column]) -> None:
@@ -187,7 +187,7 @@ def _check_condition(entry: Part, expression: str, tree: "Expr", columns: Mappin
     value = plain and columns[inner.name.lower()].sql_type != "boolean"
     if value or isinstance(inner, (exp.Literal, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Alias, exp.DPipe)):
         message = f"The rule '{expression}' is a value, not a condition."
-        raise entry.error("rule-not-sql", message, "Compare it with something, e.g. 'units >= 0'.", "implementation")
+        raise entry.fault("rule-not-sql", message, "Compare it with something, e.g. 'units >= 0'.", "implementation")
 
 
 def _soda_rule(entry: Part, columns: Mapping[str, Column]) -> TableRule:
@@ -201,14 +201,14 @@ def _soda_rule(entry: Part, columns: Mapping[str, Column]) -> TableRule:
 def _check_column(entry: Part, name: str, columns: Collection[str], key: str) -> None:
     if name.lower() not in columns:
         message = f"A quality rule names the unknown column '{name}' under '{key}'."
-        raise entry.error("column-unknown", message, did_you_mean(name, columns), key)
+        raise entry.fault("column-unknown", message, did_you_mean(name, columns), key)
 
 
 def _library_rule(entry: Part, columns: Mapping[str, Column], column: str | None) -> tuple[TableRule, ...]:
     metric = entry.text("metric")
     if metric not in METRICS:
         message = f"A quality rule has the unknown metric '{metric}'." if metric else "A quality rule has no 'metric'."
-        raise entry.error("quality-unsupported", message, did_you_mean(metric, tuple(METRICS)), "metric")
+        raise entry.fault("quality-unsupported", message, did_you_mean(metric, tuple(METRICS)), "metric")
     arguments = entry.get("arguments") or Part({}, entry.path, entry.lines, entry.at)
     check_keys(arguments, ARGUMENTS, f"the arguments of '{metric}'")
     subjects = _subjects(entry, arguments, metric, column, columns)
@@ -233,10 +233,10 @@ def _subjects(
         return ()
     if not names:
         cure = "Move the rule to that column, or name columns under 'arguments: {properties: [...]}'."
-        raise entry.error("quality-incomplete", f"The metric '{metric}' needs a column.", cure, "metric")
+        raise entry.fault("quality-incomplete", f"The metric '{metric}' needs a column.", cure, "metric")
     if len(names) > 1 and metric != "duplicateValues":
         message = f"The metric '{metric}' takes one column, not {len(names)}."
-        raise arguments.error("quality-incomplete", message, "Write one rule for each column.", "properties")
+        raise arguments.fault("quality-incomplete", message, "Write one rule for each column.", "properties")
     return names
 
 
@@ -245,11 +245,11 @@ def _measure(entry: Part, metric: str, subjects: tuple[str, ...]) -> tuple[str, 
     found = [name for name in OPERATORS if name in entry.value]
     if len(found) != 1:
         message = f"The metric '{metric}' has {len(found)} thresholds."
-        raise entry.error("quality-incomplete", message, f"Give it one of: {', '.join(OPERATORS)}.", "metric")
+        raise entry.fault("quality-incomplete", message, f"Give it one of: {', '.join(OPERATORS)}.", "metric")
     for key, known in (("unit", UNITS), ("severity", SEVERITIES)):
         if (word := entry.text(key)) and word not in known:
             message = f"A quality rule has '{word}' under '{key}'."
-            raise entry.error("quality-unsupported", message, did_you_mean(word, known), key)
+            raise entry.fault("quality-unsupported", message, did_you_mean(word, known), key)
     percent = entry.text("unit") == "percent" and metric != "rowCount"
     bounds = entry.value[found[0]]
     numbers = bounds if isinstance(bounds, list) else [bounds]
@@ -257,7 +257,7 @@ def _measure(entry: Part, metric: str, subjects: tuple[str, ...]) -> tuple[str, 
         isinstance(n, (str, bool, type(None))) for n in numbers
     ):
         message = f"Key '{found[0]}' holds '{bounds}'."
-        raise entry.error("quality-incomplete", message, "Write a number, or two of them for 'Between'.", found[0])
+        raise entry.fault("quality-incomplete", message, "Write a number, or two of them for 'Between'.", found[0])
     written = [f"{number}%" if percent else f"{number}" for number in numbers]
     measure = METRICS[metric]
     if subjects:
@@ -274,7 +274,7 @@ def _settings(entry: Part, arguments: Part, metric: str) -> tuple[str, ...]:
     if metric == "invalidValues" and not lines:
         message = "The metric 'invalidValues' does not say what is valid."
         cure = "Add 'arguments: {validValues: [...]}' or 'arguments: {pattern: ...}'."
-        raise entry.error("quality-incomplete", message, cure, "metric")
+        raise entry.fault("quality-incomplete", message, cure, "metric")
     return tuple(lines)
 
 

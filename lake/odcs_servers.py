@@ -22,7 +22,7 @@ def read_server(document: Part) -> Server:
     server = next(document.each("servers"), None)
     if server is None:
         cure = "Add 'servers:' with 'type: local', 'path' and 'format'."
-        raise document.error("server-missing", "The contract does not say where its data come from ('servers').", cure)
+        raise document.fault("server-missing", "The contract does not say where its data come from ('servers').", cure)
     return _local(server) if server.text("type") == "local" else _other(server)
 
 
@@ -31,23 +31,23 @@ def _local(server: Part) -> Server:
         if key in server.value:
             message = f"Key '{key}' of a server is none of ODCS."
             cure = f"Write it under 'customProperties: [{{property: {key}, value: …}}]'."
-            raise server.error("key-unknown", message, cure, key)
+            raise server.fault("key-unknown", message, cure, key)
     check_keys(server, LOCAL_KEYS, "a server of type 'local'")
     if not server.text("path"):
-        raise server.error("server-unfit", "Key 'path' is empty.", "Write a path below the project folder.", "path")
+        raise server.fault("server-unfit", "Key 'path' is empty.", "Write a path below the project folder.", "path")
     written = server.text("format").lower()
     format_name = FORMAT_ALIASES.get(written, written)
     if format_name not in FORMATS:
         message = f"Key 'format' is '{server.text('format')}', which cannot be read."
-        raise server.error("server-unfit", message, did_you_mean(format_name, FORMATS), "format")
+        raise server.fault("server-unfit", message, did_you_mean(format_name, FORMATS), "format")
     found = custom_properties(server, LOCAL_OPTIONS)
     options = {name: value_text(part.value) for name, part in found.items()}
     if len(options.get("delimiter", ",")) != 1:
         message = f"Custom property 'delimiter' is '{options['delimiter']}', not one character."
-        raise found["delimiter"].error("server-unfit", message, r'Write one, e.g. ";" or "\t" in double quotes.')
+        raise found["delimiter"].fault("server-unfit", message, r'Write one, e.g. ";" or "\t" in double quotes.')
     if options.get("header", "true") not in ("true", "false"):
         message = f"Custom property 'header' is '{options['header']}'."
-        raise found["header"].error("server-unfit", message, "Write true or false.")
+        raise found["header"].fault("server-unfit", message, "Write true or false.")
     return Server("local", server.text("path"), format_name, {**options, **_encoding(server)})
 
 
@@ -59,7 +59,7 @@ def _encoding(server: Part) -> Mapping[str, str]:
         codecs.lookup(written)
     except LookupError as error:
         message = f"Key 'encoding' is '{written}', which is none."
-        raise server.error("server-unfit", message, "Write e.g. 'utf-8' or 'latin-1'.", "encoding") from error
+        raise server.fault("server-unfit", message, "Write e.g. 'utf-8' or 'latin-1'.", "encoding") from error
     return {"encoding": written}
 
 

@@ -106,7 +106,7 @@ def sql_type(part: Part) -> str:
         raise _unfit(part, logical, physical)
     if physical == "struct":
         cure = "List its fields under 'properties', or write 'physicalType: json'."
-        raise part.error("type-unfit", "A struct needs its fields.", cure, "physicalType")
+        raise part.fault("type-unfit", "A struct needs its fields.", cure, "physicalType")
     return _decimal(part) if physical == "decimal" else physical
 
 
@@ -115,17 +115,17 @@ def logical_type(part: Part) -> str:
     logical = part.value.get("logicalType")
     if logical is None:
         cure = f"Add 'logicalType: …', one of: {', '.join(LOGICAL_TYPES)}."
-        raise part.error("type-missing", f"{_who(part)} has no 'logicalType'.", cure)
+        raise part.fault("type-missing", f"{_who(part)} has no 'logicalType'.", cure)
     if logical == "time" or physical_name(part) in ("time", "interval"):
         cure = "Write 'logicalType: string' with a pattern, or seconds as 'logicalType: integer'."
         message = f"{_who(part)} is a time of day or an interval, which Delta tables cannot hold ('logicalType')."
-        raise part.error("type-not-storable", message, cure, "logicalType")
+        raise part.fault("type-not-storable", message, cure, "logicalType")
     if logical in ("map", "vector"):
         cure = "Write 'logicalType: object' with 'physicalType: json', or 'logicalType: array' with 'items'."
-        raise part.error("type-not-storable", f"{_who(part)} is of logicalType '{logical}'.", cure, "logicalType")
+        raise part.fault("type-not-storable", f"{_who(part)} is of logicalType '{logical}'.", cure, "logicalType")
     if logical not in LOGICAL_TYPES:
         message = f"{_who(part)} has the unknown logicalType '{logical}'."
-        raise part.error("type-unknown", message, did_you_mean(str(logical), LOGICAL_TYPES), "logicalType")
+        raise part.fault("type-unknown", message, did_you_mean(str(logical), LOGICAL_TYPES), "logicalType")
     return str(logical)
 
 
@@ -164,11 +164,11 @@ def _by_format(part: Part, logical: str) -> str | None:
         name = options.text("format")
         if name not in formats:
             message = f"{_who(part)} has the format '{name}', which Delta tables cannot hold."
-            raise options.error("type-not-storable", message, did_you_mean(name, tuple(formats)), "format")
+            raise options.fault("type-not-storable", message, did_you_mean(name, tuple(formats)), "format")
         return formats[name]
     if logical == "number":
         cure = "Write 'physicalType: decimal(18,2)' for money and counts, 'physicalType: double' for measurements."
-        raise part.error("type-undecided", f"{_who(part)} is a number of unknown precision ('physicalType').", cure)
+        raise part.fault("type-undecided", f"{_who(part)} is a number of unknown precision ('physicalType').", cure)
     return None
 
 
@@ -184,7 +184,7 @@ def _unfit(part: Part, logical: str, physical: str) -> Exception:
     fitting = PHYSICAL_TYPES[logical]
     message = f"{_who(part)} has the physicalType '{part.text('physicalType')}', which no {logical} can have."
     cure = did_you_mean(physical, [f"{name}(18,2)" if name == "decimal" else name for name in fitting])
-    return part.error("type-unfit", message, cure, "physicalType")
+    return part.fault("type-unfit", message, cure, "physicalType")
 
 
 def _decimal(part: Part) -> str:
@@ -194,7 +194,7 @@ def _decimal(part: Part) -> str:
     if len(sizes) != 2 or not 0 < sizes[0] <= MOST_DIGITS or sizes[1] > sizes[0]:
         message = f"{_who(part)} has the physicalType '{part.text('physicalType')}', a decimal of no usable size."
         cure = f"Write digits and decimals, e.g. 'decimal(18,2)'; at most {MOST_DIGITS} digits."
-        raise part.error("type-undecided", message, cure, "physicalType")
+        raise part.fault("type-undecided", message, cure, "physicalType")
     return f"decimal({sizes[0]},{sizes[1]})"
 
 
@@ -205,7 +205,7 @@ def _struct(part: Part) -> str:
         what = f"the nested property '{name}' (only its type is read; write conditions as a row rule)"
         check_keys(entry, NESTED_KEYS, what)
         if name.lower() in (known.lower() for known in fields):
-            raise entry.error("column-repeated", f"Property '{name}' stands twice.", "Rename one of them.", "name")
+            raise entry.fault("column-repeated", f"Property '{name}' stands twice.", "Rename one of them.", "name")
         fields[name] = sql_type(entry)
     inside = ", ".join('"' + name.replace('"', '""') + '" ' + kind for name, kind in fields.items())
     return f"struct({inside})"
@@ -241,4 +241,4 @@ def _java_piece(piece: str, text: str, part: Part, key: str) -> str:
 def _no_format(text: str, piece: str, part: Part, key: str) -> Exception:
     message = f"Key '{key}' holds '{text}', no date format: '{piece}' means nothing."
     cure = "Write it as '%d/%m/%Y %H:%M' (strptime) or 'dd/MM/yyyy HH:mm' (ODCS)."
-    return part.error("format-unknown", message, cure, key)
+    return part.fault("date-format-unknown", message, cure, key)

@@ -1,6 +1,7 @@
 """What an operator reads: the views of schema `ops`, each one select over the few physical tables beneath.
 
-Grains and columns are those of `docs/operations.md`. Restricted fields are masked here, so that no reader can forget it.
+Grains and columns are those of `docs/operations.md`. Restricted fields are masked here, so that no reader can forget
+it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -153,7 +154,7 @@ def _watermarks(store: Store) -> str:
 def _releases(store: Store) -> str:
     return f"""
         select
-            release_id, published_at, run_id, table_name, version, row_count, gates_passed, code_digest, kind, actor, reason,
-            held, inputs,
+            release_id, published_at, run_id, table_name, version, row_count, gates_passed, code_digest, kind, actor,
+            reason, held, inputs,
         from ({releases_sql(store)})
     """

@@ -1,20 +1,16 @@
 """Quarantine: every record refused, with its line, all reasons and its raw content. Nothing is ever deleted from it.
 
-Rows are appended under the attempt that refused them, before the raw commit; they count once a committed batch names that
-attempt. So a crash in between leaves rows that no view shows, and a rerun cannot double any.
+Rows are appended under the attempt that refused them, before the raw commit; they count once a committed batch names
+that attempt. So a crash in between leaves rows that no view shows, and a rerun cannot double any.
 """
 
-from typing import TYPE_CHECKING
-
+from lake.batch import RECORD_ID_DIGITS, Batch
 from lake.engine import Session, literal, scan_sql
 from lake.formats.reading import Reading
 from lake.ledger import latest_batches_sql
 from lake.run import Run
 from lake.tables import StagedFiles, Store, read_version, stage_files
 from lake.validation import reason_table
-
-if TYPE_CHECKING:
-    from lake.landing import Batch
 
 QUARANTINE = "ops.quarantine"
 DUPLICATE_WORDS = {
@@ -45,7 +41,7 @@ QUARANTINE_COLUMNS = (
 def stage_refused(
     session: Session,
     store: Store,
-    batch: "Batch",
+    batch: Batch,
     run: Run,
     reading: Reading,
     broken: str | None,
@@ -92,8 +88,8 @@ def quarantine_sql(store: Store) -> str:
 def quarantine_view_sql(store: Store) -> str:
     """Gives a select over the quarantine as an operator reads it: one row per record refused, replays derived.
 
-    Rows count when the batch's present state names their attempt. A record that failed again in a replay stays open as it
-    was; the replay's own rows are not counted twice.
+    Rows count when the batch's present state names their attempt. A record that failed again in a replay stays open
+    as it was; the replay's own rows are not counted twice.
     """
     return f"""
         with
@@ -119,7 +115,7 @@ def open_quarantine_sql(store: Store) -> str:
     return f"select * from ({quarantine_view_sql(store)}) where replayed_at is null"
 
 
-def _register_words(session: Session, batch: "Batch") -> None:
+def _register_words(session: Session, batch: Batch) -> None:
     session.register("reason_words", reason_table(batch.contract))
     repeats = " union all ".join(
         f"select 'duplicate:{rule}', {literal(rule)}, 'DUPLICATE_RECORD', null, {literal(words)}"
@@ -152,12 +148,12 @@ def _refused_select() -> str:
 
 def _broken_select(broken: str) -> str:
     return f"""
-        select _line, category, rule, ['structure:' || rule] as reasons, null as column_name, message as details, raw_data
-        from {broken}
+        select _line, category, rule, ['structure:' || rule] as reasons, null as column_name, message as details,
+        raw_data from {broken}
     """
 
 
-def _with_batch(batch: "Batch", run: Run, rows: str) -> str:
+def _with_batch(batch: Batch, run: Run, rows: str) -> str:
     return f"""
         select
             {literal(run.id)} as run_id,
@@ -166,7 +162,7 @@ def _with_batch(batch: "Batch", run: Run, rows: str) -> str:
             {literal(batch.contract.source)} as source,
             {literal(batch.delivery.origin)} as origin,
             cast(_line as bigint) as line,
-            {literal(batch.batch_id[:16] + ":")} || _line as record_id,
+            {literal(batch.batch_id[:RECORD_ID_DIGITS] + ":")} || _line as record_id,
             'raw' as stage,
             category, rule, reasons, cast(column_name as varchar) as column_name, details, raw_data,
             {literal(batch.contract.version)} as contract_version,
@@ -176,7 +172,7 @@ def _with_batch(batch: "Batch", run: Run, rows: str) -> str:
     """
 
 
-def _settled_select(batch: "Batch", replayed: str) -> str:
+def _settled_select(batch: Batch, replayed: str) -> str:
     """Gives a row per replayed record that is in raw now, naming the quarantined record it settles."""
     return f"""
         select

@@ -1,4 +1,5 @@
-"""Landing again, when asked for: a held batch admitted or refused, archived bytes under today's contract, mended records.
+"""Landing again, when asked for: a held batch admitted or refused, archived bytes under today's contract, mended
+records.
 
 All three go through the same judging as a first landing and end in the same kind of commit.
 """
@@ -8,21 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from lake.archive import fetch, receive
+from lake.batch import BATCH_ID_DIGITS, Batch, PreparedBatch, identify, raw_name
 from lake.contract import Contract
 from lake.engine import Session, literal, quote, scan_sql
 from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
-from lake.landing import (
-    BATCH_ID_DIGITS,
-    Batch,
-    PreparedBatch,
-    archive_batch,
-    archive_root,
-    identify,
-    judge,
-    raw_name,
-    set_aside,
-)
+from lake.landing import archive_batch, archive_root, judge, set_aside
 from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
@@ -88,8 +80,8 @@ def make_replay(
 ) -> Batch:
     """Gives the open quarantined records of a batch as a new batch of kind replay.
 
-    `mended` is a CSV with a column `line` or `record_id` and any columns of the source: its values take the place of the
-    received ones. Raises SourceError when nothing is open, or the file names lines that are not.
+    `mended` is a CSV with a column `line` or `record_id` and any columns of the source: its values take the place of
+    the received ones. Raises SourceError when nothing is open, or the file names lines that are not.
     """
     session.execute(
         f"""
@@ -113,7 +105,7 @@ def make_replay(
     path = session.scratch / "replay" / f"{record.batch_id[:12]}.jsonl"
     path.parent.mkdir(exist_ok=True)
     session.execute(
-        f"""
+        """
         create or replace table ops.replayed as
         select row_number() over (order by line, record_id) as place, record_id, payload from ops.replayed order by 1;
         """
@@ -138,7 +130,8 @@ def _apply_mended(session: Session, contract: Contract, mended: Path) -> None:
     if not mended.is_file():
         raise SourceError("mended-missing", f"There is no file {mended}.", cure="Give a CSV of mended records.")
     session.execute(
-        f"create or replace table ops.mended as from read_csv({literal(str(mended))}, all_varchar = true, header = true)"
+        "create or replace table ops.mended as "
+        f"from read_csv({literal(str(mended))}, all_varchar = true, header = true)"
     )
     names = [row[0] for row in session.rows("describe ops.mended")]
     by = next((name for name in ("record_id", "line") if name in names), None)
@@ -166,7 +159,9 @@ def _apply_mended(session: Session, contract: Contract, mended: Path) -> None:
     session.execute(
         f"""
         create or replace table ops.replayed as
-        select replayed.* replace (cast(json_merge_patch(cast(payload as json), json_object({fields})) as varchar) as payload)
+        select replayed.* replace (
+            cast(json_merge_patch(cast(payload as json), json_object({fields})) as varchar) as payload
+        )
         from ops.replayed as replayed
         join ops.mended as mended on mended.{by} = cast(replayed.{by} as varchar)
         """

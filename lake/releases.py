@@ -1,7 +1,8 @@
 """Releases: one commit names, for every table, the version its readers see.
 
-`_releases` is only appended to, through the handle that was read: whoever publishes on an older state is refused, looks again,
-and carries its tables over to what is newest. A reader asks for the newest release once and sees one whole state.
+`_releases` is only appended to, through the handle that was read: whoever publishes on an older state is refused,
+looks again, and carries its tables over to what is newest. A reader asks for the newest release once and sees one
+whole state.
 """
 
 import json

@@ -1,13 +1,12 @@
 """The edge to Delta: reading pinned versions, staging Parquet files, and committing them.
 
-A commit adds files that DuckDB has already written into the table's folder. What is staged and never committed is invisible
-to every reader and swept by vacuum, so candidates cost one write, and a commit is one small log entry.
+A commit adds files that DuckDB has already written into the table's folder. What is staged and never committed is
+invisible to every reader and swept by vacuum, so candidates cost one write, and a commit is one small log entry.
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +17,9 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Sc
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake.engine import Session, WrittenFile, columns_of, storable_sql
+from lake.engine import Session, columns_of, storable_sql
 from lake.errors import CommitConflict, TableError
+from lake.file_statistics import file_statistics
 
 APPEND_RETRIES = 50  # concurrent appends never contradict each other: each retry only takes the next version number
 OUR_TABLES = {
@@ -44,7 +44,7 @@ class Store:
 
 @dataclass(frozen=True)
 class DataFile:
-    """One Parquet file of a table version: absolute path, rows, bytes, and its partition values as Delta writes them."""
+    """One Parquet file of a table version: absolute path, rows, bytes, partition values as Delta writes them."""
 
     path: str
     row_count: int
@@ -133,7 +133,7 @@ def stage_files(session: Session, store: Store, name: str, query: str, *, partit
     schema = _plain_schema(session.arrow(f"select * from ({select}) limit 0").schema)
     written = session.copy_parquet(select, uri, partition)
     files = tuple(DataFile(file.path, file.row_count, file.byte_count, file.partition_values) for file in written)
-    statistics = tuple(_statistics(file, dict(columns)) for file in written)
+    statistics = tuple(file_statistics(file, dict(columns)) for file in written)
     return StagedFiles(name, files, statistics, columns, schema, tuple(partition))
 
 
@@ -174,10 +174,8 @@ def append_files(store: Store, name: str, staged: StagedFiles, metadata: Mapping
     """Appends staged files whatever others append meanwhile, creating the table at first, and gives the new version."""
     table = _open(store, name)
     if table is None:
-        try:
+        with suppress(CommitConflict):  # somebody else created it in this moment: append to theirs
             _create(store, name, staged)
-        except CommitConflict:
-            pass  # somebody else created it in this moment: append to theirs
         table = _open(store, name)
         assert table is not None
     table = _evolve(table, staged)
@@ -191,10 +189,8 @@ def create_table(session: Session, store: Store, name: str, query: str, partitio
         return
     select, columns = storable_sql(session, query)
     schema = _plain_schema(session.arrow(f"select * from ({select}) limit 0").schema)
-    try:
+    with suppress(CommitConflict):  # somebody else created it in this moment
         _create(store, name, StagedFiles(name, (), (), columns, schema, tuple(partition)))
-    except CommitConflict:
-        return  # somebody else created it in this moment
 
 
 def restore_version(store: Store, name: str, version: int) -> int:
@@ -311,7 +307,7 @@ def _same_types(table: DeltaTable, staged: StagedFiles) -> bool:
 
 
 def _replace_schema(store: Store, staged: StagedFiles, version: int, metadata: Mapping[str, str]) -> int:
-    """Gives a table other columns or partitioning, then its rows: two commits, of which only the second is published."""
+    """Gives a table other columns or partitioning, then its rows: two commits, the second is the one to publish."""
     with _translated(staged.name):
         table = DeltaTable.create(
             store.table_uri(staged.name),
@@ -337,7 +333,8 @@ def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
     if staged is None:
         return table
     known = dict(columns_of(pa.schema(table.schema().to_arrow())))
-    changed = [(name, known[name], found) for name, found in staged.columns if known.get(name, found) != found]
+    found = columns_of(staged.schema)  # not DuckDB's own words for a struct, which quote only what they must
+    changed = [(name, known[name], kind) for name, kind in found if known.get(name, kind) != kind]
     if changed:
         name, old, new = changed[0]
         raise TableError(
@@ -439,41 +436,6 @@ def _plain_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema(
         [pa.field(field.name, getattr(field.type, "storage_type", field.type), nullable=True) for field in schema]
     )
-
-
-def _statistics(file: WrittenFile, types: Mapping[str, str]) -> str:
-    """Gives Delta's file statistics, which let every engine skip files."""
-    lowest = {
-        name: value for name, found in file.columns.items() if (value := _bound(found.minimum, types[name])) is not None
-    }
-    highest = {
-        name: value for name, found in file.columns.items() if (value := _bound(found.maximum, types[name])) is not None
-    }
-    both = lowest.keys() & highest.keys()
-    return json.dumps(
-        {
-            "numRecords": file.row_count,
-            "minValues": {name: lowest[name] for name in both},
-            "maxValues": {name: highest[name] for name in both},
-            "nullCount": {name: found.null_count for name, found in file.columns.items()},
-        }
-    )
-
-
-LONGEST_BOUND = 32  # characters: longer text makes the log heavy and skips hardly more
-
-
-def _bound(value: str | None, sql_type: str) -> str | int | float | None:
-    if value is None:
-        return None
-    kind = sql_type.upper()
-    if kind in {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}:
-        return int(value)
-    if kind == "DATE" or (kind == "VARCHAR" and len(value) < LONGEST_BOUND):
-        return value
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return value.replace(" ", "T").removesuffix("+00") + "Z"
-    return None
 
 
 @contextmanager

@@ -28,8 +28,8 @@ class Upkeep:
 def tidy(session: Session, store: Store, run: Run, *, keep_releases: int, keep_hours: int) -> list[Upkeep]:
     """Joins the small files of tables that are only appended to, and vacuums every released table.
 
-    Keeps every version that one of the newest `keep_releases` releases names or was made from, and every file younger than
-    `keep_hours`, so that a run in progress loses nothing.
+    Keeps every version that one of the newest `keep_releases` releases names or was made from, and every file younger
+    than `keep_hours`, so that a run in progress loses nothing.
     """
     kept = kept_versions(list_releases(session, store)[-keep_releases:])
     names = sorted({*kept, *APPENDED_TABLES, RELEASES})

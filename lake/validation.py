@@ -1,7 +1,8 @@
 """A contract as one DuckDB statement: read as text, try each cast, judge each rule, say every reason.
 
-The statement gives a row per record: our columns, typed, and `_reasons`, a list of reason codes that is null for a row that
-is as promised. Codes are short (`required:sold_at`, `rule:revenue-not-negative`); `reason_table` says what they mean.
+The statement gives a row per record: our columns, typed, and `_reasons`, a list of reason codes that is null for a
+row that is as promised. Codes are short (`required:sold_at`, `rule:revenue-not-negative`); `reason_table` says what
+they mean.
 """
 
 from collections.abc import Sequence
@@ -78,11 +79,11 @@ def reason_table(contract: Contract) -> pa.Table:
 
 def rule_columns(expression: str, contract: Contract) -> list[str]:
     """Gives the contract's columns that a rule names, read from the expression's parsed form."""
-    import sqlglot  # noqa: PLC0415  # 0.1 s that a landing without rules need not pay
+    import sqlglot  # 0.1 s that a landing without rules need not pay
     from sqlglot import expressions
 
     parsed = sqlglot.parse_one(expression, dialect="duckdb")
-    named = {column.name.lower() for column in parsed.find_all(expressions.Column)}
+    named = {column.parts[0].name.lower() for column in parsed.find_all(expressions.Column)}
     return [column.name for column in contract.columns if column.name.lower() in named]
 
 

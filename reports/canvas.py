@@ -32,7 +32,7 @@ class Canvas:
         """Takes the page's name, its data, what it is told, and the medium."""
         self._page, self._desk, self._context, self._medium = page, desk, context, medium
         self._formatter = Formatter(context.timezone, context.currency)
-        self._charts: dict[str, Chart] = {}
+        self._charts: dict[str, Chart | None] = {}  # None: withheld
         self.figures: dict[str, Figure] = {}
         self.parts: list[tuple[str, str]] = []
         self.recorded: list[PageFigure] = []
@@ -68,9 +68,9 @@ class Canvas:
         note: str = "",
     ) -> str:
         """Draws one number, with its change since column `before`, else since the page's previous rendering."""
-        figure_id = self._name(title)
         if result.withheld:
-            return self._withhold("kpi", Kpi(figure_id, title, note, result.withheld, "", None, ""))
+            return self._withhold("kpi", title, note, result)
+        figure_id = self._name(title)
         shown, value = column_of(result, column, format), result.first(column)
         self.recorded.append(PageFigure(self._page, figure_id, value))
         old = result.first(before) if before else self._context.previous_figures.get(figure_id)
@@ -98,33 +98,12 @@ class Canvas:
     ) -> str:
         """Draws a result; with `select`, a click on a category narrows the figures that follow this one."""
         check_kind(kind)
-        chart_id, names = self._name(title), names_of(follows)
-        leaders = followed(self._charts, names, result)
         if result.withheld:
-            empty, column = Result("", ""), Column("", "", "text")
-            chart = Chart(
-                chart_id,
-                title,
-                note,
-                result.withheld,
-                empty,
-                kind,
-                column,
-                (),
-                None,
-                "",
-                select,
-                None,
-                names,
-                "",
-                (),
-                (),
-                in_mail,
-            )
-            self._charts[chart_id] = chart
-            return self._withhold("chart", chart)
-        across, split = relabel(result, x, labels), None if series is None else relabel(result, series, labels)
+            self._charts[slug_of(title)] = None
+            return self._withhold("chart", title, note, result)
+        chart_id, leaders = self._name(title), followed(self._charts, names_of(follows), result)
         values = tuple(relabel(result, name, labels) for name in names_of(y))
+        across, split = relabel(result, x, labels), None if series is None else relabel(result, series, labels)
         rows = chosen_rows(result, leaders)
         categories, drawn = draw_series(rows, result, across, values, split)
         chart = Chart(
@@ -140,7 +119,7 @@ class Canvas:
             format=known_format(format) or values[0].format,
             select=select,
             chosen=first_choice(select, rows, result.position(x)),
-            follows=names,
+            follows=tuple(leader.id for leader in leaders),
             narrowed=chosen_words(leaders, self._formatter),
             categories=tuple(self._formatter.brief(each, across.format) for each in categories),
             drawn=drawn,
@@ -165,11 +144,9 @@ class Canvas:
         note: str = "",
     ) -> str:
         """Draws rows to sort, filter, page through and export; `totals` are summed over all rows of the query."""
-        table_id, names = self._name(title), names_of(follows)
-        leaders = followed(self._charts, names, result)
         if result.withheld:
-            nothing = Table(table_id, title, note, result.withheld, Result("", ""), (), (), 0, 0, 0, {}, (), "", ())
-            return self._withhold("table", nothing)
+            return self._withhold("table", title, note, result)
+        table_id, leaders = self._name(title), followed(self._charts, names_of(follows), result)
         shown = tuple(
             replace(relabel(result, name, labels), format=known_format((formats or {}).get(name, "")) or column.format)
             for name in (names_of(columns) or [each.name for each in result.columns])
@@ -189,7 +166,7 @@ class Canvas:
             page_rows=page_rows,
             mail_rows=mail_rows,
             totals=self._sum(table_id, result, names_of(totals), shown),
-            follows=names,
+            follows=tuple(leader.id for leader in leaders),
             narrowed=chosen_words(leaders, self._formatter),
             filters=tuple(result.column(name).name for name in names_of(filters)),
         )
@@ -197,9 +174,9 @@ class Canvas:
 
     def heat(self, title: str, result: Result, *, row: str, column: str, value: str, note: str = "") -> str:
         """Draws a table of shades: a line per `row`, a column per `column`, the darker the higher."""
-        heat_id = self._name(title)
         if result.withheld:
-            return self._withhold("heat", Heat(heat_id, title, note, result.withheld, Result("", ""), "", (), ()))
+            return self._withhold("heat", title, note, result)
+        heat_id = self._name(title)
         headings, lines = shade(result, row, column, value, self._formatter)
         return self._draw("heat", Heat(heat_id, title, note, (), result, result.column(row).label, headings, lines))
 
@@ -217,13 +194,9 @@ class Canvas:
         note: str = "",
     ) -> str:
         """Draws two runs side by side, chosen by the reader; the rows come newest run first."""
-        figure_id = self._name(title)
         if result.withheld:
-            column = Column("", "", "text")
-            nothing = Comparison(
-                figure_id, title, note, result.withheld, Result("", ""), column, (), (), (), "", "", (), 0, 0
-            )
-            return self._withhold("compare", nothing)
+            return self._withhold("compare", title, note, result)
+        figure_id = self._name(title)
         run = result.column(by)
         parts, measures = (tuple(relabel(result, name, labels) for name in names_of(given)) for given in (keys, values))
         runs, lines = compare_runs(result, run, parts, measures, self._formatter)
@@ -270,6 +243,7 @@ class Canvas:
         self.figures[figure.id] = figure
         return self._medium.draw(kind, figure=figure, show=self._formatter.show)
 
-    def _withhold(self, kind: str, figure: Figure) -> str:
+    def _withhold(self, kind: str, title: str, note: str, result: Result) -> str:
+        figure = Figure(self._name(title), title, note, result.withheld)
         self.figures[figure.id] = figure
         return self._medium.draw("withheld", figure=figure, kind=kind)

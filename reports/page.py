@@ -154,7 +154,8 @@ def _fill(page: Page, canvas: Canvas, *, escaped: bool) -> str:
         message = f"The page cannot be drawn: {error}."
         raise ModelError("page-template", message, cure="Mend it.", path=page.path, line=_line(error, page)) from error
     except ModelError as error:
-        raise ModelError(error.code, error.message, cure=error.cure, path=page.path, line=_line(error, page)) from error
+        error.path, error.line = page.path, _line(error, page)
+        raise
     return Markup(body) if escaped else body  # drawn by templates that escape
 
 

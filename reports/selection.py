@@ -11,16 +11,20 @@ from reports.formats import Formatter
 Rows = tuple[tuple[Any, ...], ...]
 
 
-def followed(charts: Mapping[str, Chart], names: Sequence[str], result: Result) -> tuple[Chart, ...]:
-    """Gives the charts a figure follows; raises ModelError unless each is there, selectable, and shares its column."""
+def followed(charts: Mapping[str, Chart | None], names: Sequence[str], result: Result) -> tuple[Chart, ...]:
+    """Gives the charts a figure follows, without those withheld (None).
+
+    Raises ModelError unless each is there, can be picked from, and shares its column.
+    """
     found = []
     for name in names:
         chart = charts.get(name)
+        if name in charts and chart is None:
+            continue
         if chart is None or chart.select is None:
             message = f"follows='{name}' names no chart above with select=."
             raise ModelError("page-follows", message, cure=f"There are: {', '.join(charts) or 'none'}.")
-        if not result.withheld and not chart.withheld:
-            result.position(chart.x.name)
+        result.position(chart.x.name)
         found.append(chart)
     return tuple(found)
 

@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lake.batch import PreparedBatch, identify
 from lake.contract import Column, Contract, RowRule, Server
 from lake.engine import EngineLimits, Session, scan_sql
-from lake.landing import PreparedBatch, commit, identify, is_landed, prepare
+from lake.landing import commit, is_landed, prepare
 from lake.ledger import sweep_commits
 from lake.run import Run, begin_run
 from lake.sources.files import file_delivery
@@ -54,7 +55,7 @@ def land(
     if is_landed(store, batch):
         return None
     prepared = prepare(session, store, batch, run)
-    commit(session, store, prepared, run)
+    commit(store, prepared, run)
     sweep_commits(session, store, [contract.source])
     return prepared
 

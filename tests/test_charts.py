@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from matplotlib.image import imread
-from page_data import make_context
 
 from reports import theme
 from reports.bundle import ASSETS
 from reports.charts import draw_png
 from reports.data import Column, Result
 from reports.figures import Chart, Series
+from tests.page_data import make_context
 
 MONEY, CATEGORIES = "money:INR", ("Apr 2026", "May 2026", "Jun 2026")
 

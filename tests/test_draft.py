@@ -18,9 +18,11 @@ from lake.engine import EngineLimits, Session
 from lake.errors import SourceError
 from lake.odcs import read_contract
 from lake.tables import Store
+from lake.validation import typed_select
 from tests.landing_parts import land
 
-RETAIL = Path("/work/shared/data/online_retail.csv")
+PLACES = [folder / "shared" / "data" / "online_retail.csv" for folder in Path(__file__).resolve().parents]
+RETAIL = next((place for place in PLACES if place.exists()), PLACES[0])
 
 ORDERS = """\
 Order ID,Placed On,Placed At,Region,Units,Unit Price (INR),Paid?,Customer E-mail,Phone,Zip,Rate,Code
@@ -96,7 +98,6 @@ def test_draft_finds_formats_enums_and_what_is_required(orders: Contract) -> Non
     assert not orders.column("units").required
     assert orders.column("region").required
     assert orders.column("units").description == "Units, as the source names it 'Units'; missing in 16.7 % of the rows."
-    assert "3 of 6 values are no whole number" not in orders.column("code").description
 
 
 def test_draft_finds_the_key_despite_exact_repeats(orders: Contract) -> None:
@@ -318,7 +319,9 @@ def landed(contract: Contract, path: Path, folder: Path) -> tuple[int, int, int,
     """Lands a file; gives rows read, accepted, quarantined and duplicate."""
     prepared = land(Store(str(folder / "lake"), {}), path, contract)
     assert prepared is not None
-    accepted, quarantined, duplicates = (prepared.counts[f"{kind}_count"] for kind in ("accepted", "quarantined", "duplicate"))
+    accepted, quarantined, duplicates = (
+        prepared.counts[f"{kind}_count"] for kind in ("accepted", "quarantined", "duplicate")
+    )
     return prepared.read_count, accepted, quarantined, duplicates
 
 
@@ -339,18 +342,19 @@ FIELD = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(FIELD, FIELD), min_size=1, max_size=6))
-def test_draft_is_valid_for_any_values(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
-    """Whatever a file holds, its draft is a valid contract."""
-    path = write(tmp_path, "any.csv", "\n".join(["id,value", *(f"k{one},v{two}" for one, two in rows)]) + "\n")
-    assert [column.name for column in drafted(path).columns] == ["id", "value"]
-    write(
-        tmp_path,
-        "any.csv",
-        "\n".join(["id,value", *(f"{number},{two}" for number, (_, two) in enumerate(rows))]) + "\n",
-    )
-    assert [column.name for column in drafted(path).columns] == ["id", "value"]
+def test_draft_is_valid_for_any_values(tmp_path: Path, session: Session, rows: list[tuple[str, str]]) -> None:
+    """Whatever a file holds, its draft is a valid contract that refuses none of its rows."""
+    lines = [f"k{number},{one},x{two}" for number, (one, two) in enumerate(rows)]
+    path = write(tmp_path, "any.csv", "\n".join(["id,one,two", *lines]) + "\n")
+    target = tmp_path / "drafted.yaml"
+    target.write_text(draft_contract(session, path), encoding="utf-8")
+    contract = read_contract(target)
+    received = [column.source_name for column in contract.columns]
+    assert received == ["id", "one", "two"]
+    judged = typed_select(contract, received, "from landing.draft", ())
+    assert session.rows(f"select * from ({judged}) where _reasons is not null") == []
 
 
 def test_draft_reads_the_same_in_any_yaml(tmp_path: Path) -> None:

@@ -443,3 +443,20 @@ def test_contract_owner_falls_back_to_team_and_property(tmp_path: Path) -> None:
     assert read_contract(write(tmp_path, team)).owner == "Retail data"
     named = SALES + "customProperties:\n  - {property: owner, value: Finance}\n"
     assert read_contract(write(tmp_path, named)).owner == "Finance"
+
+
+def test_contract_example_of_the_docs_is_read(tmp_path: Path) -> None:
+    """The worked example in docs/contracts.md is a contract."""
+    page = (Path(__file__).parent.parent / "docs" / "contracts.md").read_text("utf-8")
+    example = page.split("```yaml\n", 1)[1].split("```", 1)[0]
+    contract = read_contract(write(tmp_path, example))
+    assert (contract.source, contract.owner, contract.key) == ("sales", "Asha Rao", ("order_id",))
+    assert [rule.name for rule in contract.rules] == ["revenue-not-negative"]
+
+
+def test_contract_enum_is_written_as_the_type_prints_it(tmp_path: Path) -> None:
+    """Enum values of decimals get the type's scale, so that they equal the values they allow."""
+    text = SALES.replace(
+        "        physicalType: decimal(14,2)\n", "        physicalType: decimal(14,2)\n        enum: [{value: 1}]\n"
+    )
+    assert read_contract(write(tmp_path, text)).column("revenue_inr").enum == ("1.00",)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from page_data import make_context
 
 from lake.engine import EngineLimits, Session
 from lake.errors import ModelError
@@ -21,6 +20,7 @@ from reports.data import limited, tables_read
 from reports.figures import Change
 from reports.formats import Formatter, infer_format, label, plain
 from reports.page import RenderedPage, find_pages, read_page, render
+from tests.page_data import make_context
 
 FRONT = """---
 title: Shop

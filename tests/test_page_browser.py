@@ -8,13 +8,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from browser import open_browser, open_page
-from page_data import make_context, open_sales_lake
 from playwright.sync_api import Browser, Page, expect
 
 from lake.engine import EngineLimits, Session
 from reports.formats import Formatter
 from reports.page import find_pages, read_page, render
+from tests.browser import open_browser, open_page
+from tests.page_data import make_context, open_sales_lake
 
 PAGES = Path(__file__).parent.parent / "reports" / "pages"
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "device_scale_factor": 2}

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from lake.batch import PreparedBatch, identify
 from lake.contract import RowRule
 from lake.engine import EngineLimits, Session
 from lake.errors import SourceError, TableError
-from lake.landing import PreparedBatch, commit, identify, is_landed, prepare, set_aside
+from lake.landing import commit, is_landed, prepare, set_aside
 from lake.ledger import find_batches, sweep_commits
 from lake.quarantine import quarantine_view_sql
 from lake.relanding import find_batch, judge_again, judge_replay, make_replay, recall
@@ -53,7 +54,7 @@ def replay(session, store, landed, mended=None, contract=SHOP) -> PreparedBatch 
     if is_landed(store, batch):
         return None
     prepared = judge_replay(session, store, batch, run)
-    commit(session, store, prepared, run)
+    commit(store, prepared, run)
     sweep_commits(session, store, [contract.source])
     return prepared
 
@@ -64,7 +65,7 @@ def open_lines(session, store) -> list[int]:
 
 
 def test_replay_lands_mended_records_once(tmp_path, session, store, landed):
-    """Mended rows land, are marked as replayed, and a second replay has nothing left; lines stay in quarantine for ever."""
+    """Mended rows land, are marked as replayed, and a second replay finds nothing; quarantine keeps all."""
     mended = tmp_path / "mended.csv"
     mended.write_text("line,day,region\n3,2024-01-06,\n4,,South\n")
     mended.write_text("line,day,region\n3,2024-01-06,South\n4,2024-01-05,South\n")
@@ -112,7 +113,7 @@ def test_reland_puts_the_archived_bytes_through_todays_contract(session, store, 
     batch = recall(session, store, contract, find_batch(session, store, landed.batch.batch_id[:8]), run)
     prepared = judge_again(session, store, batch, run)
     assert counts(prepared) == (5, 0, 5, 0)
-    commit(session, store, prepared, run)
+    commit(store, prepared, run)
     sweep_commits(session, store, ["shop"])
     assert raw_rows(store, "sale_id") == []
     [record] = find_batches(session, store)
@@ -130,7 +131,7 @@ def test_reland_keeps_other_batches_in_the_same_files(tmp_path, session, store, 
     run = begin()
     batch = recall(session, store, SHOP, find_batch(session, store, landed.batch.batch_id), run)
     prepared = judge_again(session, store, batch, run)
-    commit(session, store, prepared, run)
+    commit(store, prepared, run)
     assert [row[0] for row in raw_rows(store, "sale_id")] == ["a1", "b1"]
 
 
@@ -148,7 +149,7 @@ def test_held_batches_can_be_admitted(tmp_path, session, store):
     path.unlink()
     again = recall(session, store, SHOP, record, run)
     assert again.batch_id == batch.batch_id
-    commit(session, store, prepare(session, store, again, run), run)
+    commit(store, prepare(session, store, again, run), run)
     sweep_commits(session, store, ["shop"])
     assert find_batch(session, store, batch.batch_id[:6]).status == "landed"
     assert [row[0] for row in raw_rows(store, "sale_id")] == ["a1"]

@@ -169,7 +169,7 @@ def test_tidying_keeps_what_kept_releases_name(session, store):
 
 
 def test_the_catalogue_opens_in_any_client_with_all_tables(tmp_path, session, store):
-    """lake.duckdb shows released tables, views over them, empty tables with their types, and ops; restricted columns masked."""
+    """lake.duckdb shows released tables, views, empty tables with types, and ops; restricted columns masked."""
     (tmp_path / "in.csv").write_text(HEADER + "a1,2024-01-05,North,3,2.50,secret\na2,,South,1,1.00,secret\n")
     columns = [
         column if column.name != "note" else column.__class__("note", "note", "varchar", privacy="restricted")

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_data import make_context, open_sales_lake
 
 from lake.engine import Session
 from reports.context import GateCount
 from reports.page import RenderedPage, find_pages, render
+from tests.page_data import make_context, open_sales_lake
 
 PAGES = Path(__file__).parent.parent / "reports" / "pages"
 PARTS = ["Sales", "Data quality", "Exceptions", "Audit trail", "Controls"]

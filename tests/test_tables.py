@@ -23,7 +23,9 @@ from lake.tables import (
     vacuum_table,
 )
 
-ROWS = "select i as id, i * 1.25 as amount, case when i % 3 = 0 then null else 'p ' || i % 3 end as part from range(9) t(i)"
+ROWS = """
+    select i as id, i * 1.25 as amount, case when i % 3 = 0 then null else 'p ' || i % 3 end as part from range(9) t(i)
+"""
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """CSV and TSV: DuckDB's parallel reader, and a careful second way for files whose lines do not add up.
 
 The fast way trusts that every record is one line, and proves it: header + records read + records refused must equal the
-number of lines in the file. Where that fails (line breaks inside quotes, blank lines, a quote that is never closed, mixed line
-ends), the careful way finds the records by the parity of their quotes and reads them again, each with its own line.
+number of lines in the file. Where that fails (line breaks inside quotes, blank lines, a quote that is never closed,
+mixed line ends), the careful way finds the records by the parity of their quotes and reads them again, each with its
+own line.
 """
 
 import csv
@@ -42,8 +43,9 @@ class DelimitedReading:
 
     def select(self) -> str:
         """Gives SQL for one text column per received column."""
-        rejects = f"store_rejects = true, rejects_table = '{self._rejects}', rejects_scan = '{self._rejects}_scan', rejects_limit = 0"
-        return f"select * from {self._read_csv(self.file.path, self.header_lines, f'ignore_errors = true, {rejects}')}"
+        rejects = f"store_rejects = true, rejects_table = '{self._rejects}', rejects_scan = '{self._rejects}_scan'"
+        options = f"ignore_errors = true, rejects_limit = 0, {rejects}"
+        return f"select * from {self._read_csv(self.file.path, self.header_lines, options)}"
 
     def locate(self, session: Session, loaded: str) -> Located | None:
         """Says where the rows stand, or None when header, rows and refused records are not all the lines."""

@@ -49,7 +49,7 @@ class JsonReading:
             f"{self.records}_broken",
         )
 
-    def careful(self, session: Session) -> "JsonReading":
+    def careful(self, session: Session) -> "JsonReading":  # noqa: ARG002  # the protocol's
         """Gives itself: every line is accounted for already."""
         return self
 
@@ -67,7 +67,10 @@ def read_json_lines(session: Session, file: WorkingFile, *, expected: tuple[str,
     session.execute(
         f"""
         create or replace table {prefix}_json as
-        select line, text, coalesce(json_valid(text) and json_type(try_cast(text as json)) = 'OBJECT', false) as is_object
+        select
+            line,
+            text,
+            coalesce(json_valid(text) and json_type(try_cast(text as json)) = 'OBJECT', false) as is_object,
         from {prefix}_lines where trim(text) <> '' order by line
         """
     )

@@ -18,18 +18,9 @@ LINES = pa.schema([("line", pa.int64()), ("text", pa.large_string())])
 
 def line_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """Gives the lines of a UTF-8 file, numbered from 1, without their line ends; bad bytes become U+FFFD."""
-    rest, line = b"", 1
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            data = rest + chunk
-            cut = data.rfind(b"\n") + 1
-            rest = data[cut:]
-            if cut:
-                texts = _split(data[:cut])
-                yield _numbered(texts, line)
-                line += len(texts)
-    if rest:
-        yield _numbered(_split(rest + b"\n"), line)
+    for first, lines in _chunked_lines(path):
+        numbers = pa.array(np.arange(first, first + len(lines), dtype=np.int64))
+        yield pa.RecordBatch.from_arrays([numbers, _texts(lines)], schema=LINES)
 
 
 def load_lines(session: Session, path: Path, table: str) -> None:
@@ -41,12 +32,12 @@ def load_lines(session: Session, path: Path, table: str) -> None:
 def pick_lines(file: WorkingFile, lines: pa.ChunkedArray) -> pa.Table:
     """Gives the lines with the given ascending numbers, as a table (`line`, `text`)."""
     wanted = lines.to_numpy()
-    picked = [
-        batch.filter(pa.array(np.isin(batch["line"].to_numpy(), wanted)))
-        for batch in line_batches(file.path)
-        if np.searchsorted(wanted, batch["line"][0].as_py())
-        < np.searchsorted(wanted, batch["line"][-1].as_py(), "right")
-    ]
+    picked = []
+    for first, found in _chunked_lines(file.path):
+        here = wanted[np.searchsorted(wanted, first) : np.searchsorted(wanted, first + len(found))]
+        if len(here):
+            texts = _texts(found.take(pa.array(here - first)))
+            picked.append(pa.RecordBatch.from_arrays([pa.array(here), texts], schema=LINES))
     return pa.Table.from_batches(picked, LINES)
 
 
@@ -66,19 +57,35 @@ def json_of(columns: tuple[str, ...]) -> str:
     return f"cast(json_object({pairs}) as varchar)"
 
 
-def _split(data: bytes) -> pa.Array:
+def _chunked_lines(path: Path) -> Iterator[tuple[int, pa.LargeBinaryArray]]:
+    """Gives the number of the first line and the lines, line ends included, of one chunk after the other."""
+    rest, first = b"", 1
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            data = rest + chunk
+            cut = data.rfind(b"\n") + 1
+            rest = data[cut:]
+            if cut:
+                lines = _split(data[:cut])
+                yield first, lines
+                first += len(lines)
+    if rest:
+        yield first, _split(rest + b"\n")
+
+
+def _split(data: bytes) -> pa.LargeBinaryArray:
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == LINE_FEED).astype(np.int64)
     offsets = np.concatenate(([0], ends + 1))
-    whole = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), len(ends), [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)]
-    )
+    buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(data)]
+    return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends), buffers)
+
+
+def _texts(lines: pa.LargeBinaryArray) -> pa.Array:
+    """Gives lines as text without their line ends."""
     try:
-        texts = whole.cast(pa.large_string())
+        texts = lines.cast(pa.large_string())
     except pa.ArrowInvalid:
-        return _split(data.decode("utf-8", errors="replace").encode())
+        whole = pc.binary_join_element_wise(lines, pa.scalar(b"", pa.large_binary()), pa.scalar(b"", pa.large_binary()))
+        data = (whole.buffers()[TEXT_BUFFER] or pa.py_buffer(b"")).to_pybytes()
+        return _texts(_split(data.decode("utf-8", errors="replace").encode()))
     return pc.utf8_rtrim(texts, "\r\n")
-
-
-def _numbered(texts: pa.Array, first: int) -> pa.RecordBatch:
-    numbers = pa.array(np.arange(first, first + len(texts), dtype=np.int64))
-    return pa.RecordBatch.from_arrays([numbers, texts], schema=LINES)

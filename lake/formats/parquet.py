@@ -23,11 +23,11 @@ class ParquetReading:
         """Gives SQL for one text column per column of the file."""
         return f"select {self._texts()} from {self._scan()}"
 
-    def locate(self, session: Session, loaded: str) -> Located:
+    def locate(self, session: Session, loaded: str) -> Located:  # noqa: ARG002  # the protocol's
         """Says where the rows stand: in their order."""
         return Located(f"select *, rowid as _ordinal, rowid + 1 as _line from {loaded}")
 
-    def careful(self, session: Session) -> "ParquetReading":
+    def careful(self, session: Session) -> "ParquetReading":  # noqa: ARG002  # the protocol's
         """Gives itself: records cannot be miscounted."""
         return self
 

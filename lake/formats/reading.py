@@ -11,8 +11,8 @@ class Located:
     """Where the loaded rows stand in the delivery.
 
     `numbered` is a select over the loaded table that adds `_ordinal` (0-based, as loaded) and `_line` (1-based; for
-    Parquet and JSON arrays the number of the record). `broken` names a table of records that could not be read into columns:
-    `_line, rule, category, message, raw_data`; None when there are none.
+    Parquet and JSON arrays the number of the record). `broken` names a table of records that could not be read into
+    columns: `_line, rule, category, message, raw_data`; None when there are none.
     """
 
     numbered: str

@@ -34,7 +34,7 @@ def find_files(contract: Contract, project: Path) -> list[Path]:
             cure="Deliver the file, or mend `servers[].path` in the contract.",
             path=contract.path,
         )
-    found = (Path(name) for name in glob.glob(str(place), recursive=True))
+    found = (Path(name) for name in glob.glob(str(place), recursive=True))  # noqa: PTH207  # the pattern may be absolute
     return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
 
 

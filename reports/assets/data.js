@@ -71,7 +71,7 @@ function saveCsv(name, columns, rows) {
   document.body.append(link);
   link.click();
   link.remove();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it in its own time
 }
 
 function csvName(id) {

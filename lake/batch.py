@@ -1,0 +1,97 @@
+"""A batch: one delivery of one source, its identity, and what was judged of it."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from lake.archive import Receipt, receive
+from lake.contract import Contract
+from lake.ledger import BatchRecord, BatchStatus
+from lake.run import Run
+from lake.sources.delivery import Delivery
+from lake.tables import DataFile, StagedFiles, TableVersion
+
+BATCH_ID_DIGITS = 32  # of the sha256: 128 bits, beyond any accident
+RECORD_ID_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One delivery with its identity: `batch_id` names it for ever, `attempt_id` this one try to land it."""
+
+    contract: Contract
+    delivery: Delivery
+    receipt: Receipt
+    batch_id: str
+    attempt_id: str
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class PreparedBatch:
+    """A batch read, judged and staged, not committed. Counts are records: read = accepted + quarantined + duplicate.
+
+    `base` is the raw version it was judged against (None: no table yet), `replaced` the raw files that its commit
+    removes.
+    """
+
+    batch: Batch
+    read_count: int
+    accepted_count: int
+    quarantined_count: int
+    duplicate_count: int
+    accepted: StagedFiles
+    refused: StagedFiles | None
+    base: TableVersion | None
+    replaced: tuple[DataFile, ...] = field(default=())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The four counts by their ledger names."""
+        return {
+            "read_count": self.read_count,
+            "accepted_count": self.accepted_count,
+            "quarantined_count": self.quarantined_count,
+            "duplicate_count": self.duplicate_count,
+        }
+
+
+def raw_name(contract: Contract) -> str:
+    """Gives the raw table of a contract."""
+    return f"raw.{contract.source}"
+
+
+def identify(contract: Contract, delivery: Delivery, run: Run) -> Batch:
+    """Reads a delivery once, for its digest, and gives it its identity."""
+    receipt = receive(delivery)
+    batch_id = delivery.batch_id or receipt.digest[:BATCH_ID_DIGITS]
+    return Batch(contract, delivery, receipt, batch_id, f"{run.id}-{secrets.token_hex(4)}", run.clock())
+
+
+def batch_record(
+    batch: Batch, run: Run, status: BatchStatus, *, prepared: PreparedBatch | None = None, error: str | None = None
+) -> BatchRecord:
+    """Gives a batch's row of the ledger."""
+    counts = {} if prepared is None else prepared.counts
+    return BatchRecord(
+        run_id=run.id,
+        batch_id=batch.batch_id,
+        source=batch.contract.source,
+        origin=batch.delivery.origin,
+        kind=batch.delivery.kind,
+        status=status,
+        started_at=batch.started_at,
+        ended_at=run.clock(),
+        read_count=counts.get("read_count"),
+        accepted_count=counts.get("accepted_count"),
+        quarantined_count=counts.get("quarantined_count"),
+        duplicate_count=counts.get("duplicate_count"),
+        byte_count=batch.receipt.byte_count,
+        checksum=batch.receipt.digest,
+        watermark=batch.delivery.position.get("watermark"),
+        table_version=None,
+        error=error,
+        attempt_id=batch.attempt_id,
+        contract_version=batch.contract.version,
+        contract_digest=batch.contract.digest,
+    )
