@@ -8,9 +8,10 @@ from flows.gating import note_gate
 from flows.job import Job
 from flows.outcome import SourceOutcome
 from flows.planning import Plan
+from lake.batch import Batch, identify
 from lake.contract import Contract
 from lake.errors import GateFailed, SourceError
-from lake.landing import Batch, commit, identify, is_landed, prepare, set_aside, show_candidate
+from lake.landing import commit, is_landed, prepare, set_aside, show_candidate
 from lake.ledger import BatchRecord, find_batches
 from lake.sources.delivery import Delivery
 from lake.sources.files import file_deliveries
@@ -39,7 +40,7 @@ def land_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
     show_candidate(job.session, prepared)
     gate = job.step(f"gate raw.{batch.contract.source}", gate_batch)(job, plan, batch.contract)
     if gate.passed:
-        return commit(job.session, job.store, prepared, job.run)
+        return commit(job.store, prepared, job.run)
     reasons = "; ".join(str(failure) for failure in gate.failures)
     return set_aside(job.session, job.store, batch, job.run, "held", reasons)
 

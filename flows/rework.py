@@ -9,10 +9,11 @@ from flows.journal import write_down
 from flows.planning import Plan, make_plan
 from flows.steps import plain_step
 from flows.workplace import Workplace
+from lake.batch import Batch, PreparedBatch
 from lake.catalogue import write_catalogue
 from lake.contract import Contract
 from lake.errors import GateFailed, TableError
-from lake.landing import Batch, PreparedBatch, commit, judge, show_candidate
+from lake.landing import commit, judge, show_candidate
 from lake.ledger import BatchRecord
 from lake.relanding import find_batch, judge_again, judge_replay, make_replay, recall, refuse
 
@@ -26,7 +27,7 @@ def admit_batch(workplace: Workplace, prefix: str) -> BatchRecord:
         _expect_status(record, "held")
         batch = recall(job.session, job.store, contract, record, job.run)
         job.run.note("batch-admitted", record.source, batch_id=record.batch_id)
-        return commit(job.session, job.store, judge(job.session, job.store, batch, job.run), job.run)
+        return commit(job.store, judge(job.session, job.store, batch, job.run), job.run)
 
     return _rework(workplace, prefix, work)
 
@@ -87,7 +88,7 @@ def _commit_gated(job: Job, plan: Plan, batch: Batch, prepared: PreparedBatch) -
             f"The raw gate is closed: {'; '.join(str(failure) for failure in gate.failures)}.",
             cure="Nothing was changed. Mend the records or the contract, and try again.",
         )
-    return commit(job.session, job.store, prepared, job.run)
+    return commit(job.store, prepared, job.run)
 
 
 def _contract_of(plan: Plan, record: BatchRecord) -> Contract:

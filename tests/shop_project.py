@@ -1,4 +1,4 @@
-"""A small project of a shop, written anywhere: two files of orders, a staging view, a mart, checks. Nothing of sales."""
+"""A small shop as a project, written anywhere: orders, a staging view, a mart, checks; nothing of sales."""
 
 from pathlib import Path
 
@@ -44,7 +44,13 @@ checks for daily_orders:
   - min(amount) >= 0:
       name: no negative day
 """
-GOOD_ORDERS = "order_id,ordered_on,amount\nA1,2026-11-20,10.50\nA2,2026-11-20,20.25\nA3,2026-11-21,5.00\nA4,never,1.00\n"
+GOOD_ORDERS = """\
+order_id,ordered_on,amount
+A1,2026-11-20,10.50
+A2,2026-11-20,20.25
+A3,2026-11-21,5.00
+A4,never,1.00
+"""
 NEGATIVE_ORDERS = "order_id,ordered_on,amount\nB1,2026-11-22,-7.00\n"
 
 
