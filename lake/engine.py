@@ -14,6 +14,8 @@ import pyarrow as pa
 
 from lake.errors import ModelError
 
+EngineError = duckdb.Error  # what a statement raises; callers translate it into the error of its author
+
 SCHEMAS = ("raw", "staging", "intermediate", "marts", "ops", "reference", "landing")
 BATCH_ROWS = 122_880  # one DuckDB row group: larger batches cost memory and no time is won
 
@@ -47,7 +49,7 @@ class Session:
         for schema in SCHEMAS:
             self._connection.execute(f"create schema {schema}")
 
-    failure = duckdb.Error  # what a statement raises; callers translate it into the error of its author
+    failure = EngineError
 
     @property
     def scratch(self) -> Path:
@@ -108,10 +110,13 @@ class Session:
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Gives a second connection to the same database, as Soda wants one."""
-        return self._connection.cursor()
+        cursor = self._connection.cursor()
+        cursor.execute("set TimeZone = 'UTC'")  # a cursor does not inherit it
+        return cursor
 
     def close(self) -> None:
         """Closes the database and removes its files."""
+        self._connection.interrupt()  # after Ctrl-C its threads may still work, and closing would wait for them
         self._connection.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

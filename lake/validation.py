@@ -15,6 +15,9 @@ from lake.engine import literal, quote
 
 INTEGERS = {"tinyint", "smallint", "integer", "bigint", "hugeint"}
 ZONED_SUFFIX = "(suffix({text}, 'Z') or (length({text}) > 19 and (substr({text}, -6, 1) in ('+', '-') or substr({text}, -3, 1) in ('+', '-') or substr({text}, -5, 1) in ('+', '-'))))"  # fmt: skip # noqa: E501
+LEAVES = (  # how many values a nested JSON holds: one of another type, or undeclared, would be lost by the cast
+    "len(list_filter(json_extract({}, '$..*'), lambda leaf: json_type(leaf) not in ('OBJECT', 'ARRAY', 'NULL')))"
+)
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def _cast(column: Column, text: str) -> str:
         return text
     if kind == "json":
         return f"case when json_valid({text}) then {text} end"
-    if kind.startswith(("struct", "map")) or kind.endswith("]"):
+    if _is_nested(kind):
         return f"try_cast(try_cast({text} as json) as {column.sql_type})"
     if kind == "date":
         return f"cast({_moment(column, text)} as date)" if column.formats else f"try_cast({text} as date)"
@@ -123,6 +126,10 @@ def _cast(column: Column, text: str) -> str:
     if kind == "timestamp":
         return _moment(column, text)
     return f"try_cast({text} as {column.sql_type})"
+
+
+def _is_nested(kind: str) -> bool:
+    return kind.startswith(("struct", "map")) or kind.endswith("]")
 
 
 def _moment(column: Column, text: str) -> str:
@@ -170,6 +177,8 @@ def _mistyped(column: Column) -> list[Reason]:
             f"case when strpos({text}, '.') > 0 and {digits.format(text)} > {scale} "
             f"then {digits.format(f'''rtrim({text}, '0 ')''')} > {scale} else false end"
         )
+    if _is_nested(kind):
+        wrong.append(f"{LEAVES.format(f'try_cast({text} as json)')} > {LEAVES.format(f'to_json({value})')}")
     if kind in {"double", "float", "real"}:
         wrong.append(f"not isfinite({value})")
     expected = f" ({' or '.join(column.formats)})" if column.formats else ""

@@ -1,4 +1,4 @@
-"""Sales without the lake: files cleaned by polars, independent of contract and landing, and models on them."""
+"""Sales without the lake: delivered files cleaned by polars (not by contract and landing) and the models."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -10,6 +10,7 @@ import polars
 import pytest
 import zstandard
 
+from lake.contract import Column
 from lake.errors import SourceError
 from lake.tables import Store, read_version, transaction_of
 from tests.landing_parts import HEADER, SHOP, contract_with, counts, land, quarantine_rows, raw_rows
@@ -249,3 +250,14 @@ def test_landing_numbers_lines_right_at_a_million_rows_on_two_threads(tmp_path, 
     wrong = "count(*) filter (where sale_id <> 'id' || (_line - 2))"
     assert raw_rows(store, wrong) == [(0,)]
     assert [row[0] for row in quarantine_rows(store, "line")] == [n + 9 for n in range(0, 1_000_000, 100_000)][:broken]
+
+
+def test_landing_loses_no_value_inside_nested_columns(tmp_path, store):
+    """A nested value of another type, or an undeclared one, refuses the row instead of vanishing."""
+    nested = Column("more", "more", "struct(a bigint, b bigint[])")
+    contract = contract_with(columns=(SHOP.columns[0], nested), rules=())
+    values = ['{"a":1,"b":[1,2]}', '{"a":null}', '{"a":"q"}', '{"a":1,"c":2}', '{"b":[1,"x"]}', '"no object"']
+    lines = "".join(f'{{"id":"{n}","more":{value}}}\n' for n, value in enumerate(values))
+    assert counts(land(store, deliver(tmp_path, lines, "in.jsonl"), contract)) == (6, 2, 4, 0)
+    assert {row[0] for row in quarantine_rows(store, "rule")} == {"type"}
+    assert raw_rows(store, "more")[0] == ({"a": 1, "b": [1, 2]},)

@@ -258,12 +258,15 @@ def test_browser_export_follows_filter_and_sort(page: Page) -> None:
     assert units == sorted(units)
 
 
-def test_browser_every_figure_exports(page: Page) -> None:
-    """Each chart, table, map and comparison of the page can be saved, and is not empty."""
-    for tab in page.get_by_role("tab").all():
-        tab.click()
-        for shown in page.locator('[role="tabpanel"]:visible [data-figure]').all():
-            assert len(read_csv(page, shown.get_attribute("data-figure"))) > 0
+@pytest.mark.parametrize("part", ["sales", "data-quality", "exceptions", "audit-trail", "controls"])
+def test_browser_every_figure_exports(browser: Browser, path: Path, part: str) -> None:
+    """Each chart, table, map and comparison can be saved, and is not empty (Chromium asks after ten in one page)."""
+    with open_page(browser, path, fragment=f"#part-{part}") as page:
+        shown = page.locator('[role="tabpanel"]:visible [data-figure]').all()
+        assert [
+            name for name in (each.get_attribute("data-figure") for each in shown) if not read_csv(page, name)
+        ] == []
+        assert 1 < len(shown) < 11
 
 
 def test_browser_chart_gives_its_rows(session: Session, page: Page) -> None:

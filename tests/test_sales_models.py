@@ -133,3 +133,28 @@ def test_sales_models_of_nothing_are_empty(model: str) -> None:
             table = path.stem.removeprefix("given_")
             session.execute(f"delete from {SCHEMAS[table]}.{table}")
         assert session.rows(model_sql(model)) == []
+
+
+def test_sales_models_know_the_indian_day_of_every_hour() -> None:
+    """For every half hour of the half century that the contract admits, staging's day is that of the time zone."""
+    with Session(EngineLimits("512MB", 2)) as session:
+        session.execute(
+            """
+            create table raw.sales as
+            select
+                'ORD' as order_id, sold_at, 'Delhi' as region, 'Home' as product_group, 'Fan' as product, 1 as units,
+                1.00 as unit_price_inr, 1.00 as revenue_inr, 'C' as customer_id, 'b' as _batch_id, 'r' as _run_id,
+                'b:2' as _record_id,
+            from range(
+                timestamptz '2000-01-01 00:00:00+05:30', timestamptz '2050-01-01 00:00:00+05:30', interval 30 minute
+            ) as hours(sold_at)
+            """
+        )
+        session.execute(f"create view staging.stg_sales as {model_sql('stg_sales')}")
+        count, wrong = session.rows(
+            """
+            select count(*), count(*) filter (where sold_on <> cast(timezone('Asia/Kolkata', sold_at) as date))
+            from staging.stg_sales
+            """
+        )[0]
+        assert (count > 800_000, wrong) == (True, 0)

@@ -2,7 +2,8 @@
 title: Too many sales lines refused
 severity: warning
 description: >
-  More than a tenth of a delivery's lines went to quarantine, repeated lines not counted. The demo data refuse 7.5 %.
+  More than a tenth of a delivery's lines went to quarantine, repeated lines not counted. Of the
+  demo data it is 7.5 %.
 */
 with landed as (
     select * from ops.ingestion_log
