@@ -1,5 +1,6 @@
 """The pipeline as one composition of plain functions, on a small shop."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,29 @@ def test_pipeline_two_runs_at_once_lose_nothing(shop: Path) -> None:
     assert (overtaken[0].failure, slower.failure) == (None, None)
     assert ask(shop, "select sum(order_count) from marts.daily_orders") == [(5,)]
     assert ask(shop, "select count(*) from ops.audit_log where event = 'build-outrun'") == [(1,)]
+
+
+def test_pipeline_writes_lineage_and_quality_down(shop: Path) -> None:
+    """Every column of a mart is traced to where it comes from, and every gated table has its quality score."""
+    run_shop(shop)
+
+    edges = (
+        "select from_table, from_column from ops.lineage where to_table = 'marts.daily_orders' and to_column = 'amount'"
+    )
+    scores = "select value from ops.data_metrics where table_name = 'marts.daily_orders' and metric = 'quality-score'"
+    assert ask(shop, edges) == [("staging.stg_orders", "amount")]
+    assert ask(shop, scores) == [(Decimal(1),)]
+
+
+def test_pipeline_restricted_column_reaches_no_mart(shop: Path) -> None:
+    """A mart that would show a restricted column, under whatever name, is refused before it is published."""
+    contract = shop / "lake" / "contracts" / "orders.yaml"
+    text = contract.read_text(encoding="utf-8")
+    contract.write_text(text.replace("description: Its day.", "description: Its day., classification: restricted"))
+
+    outcome = run_shop(shop)
+
+    assert outcome.failure is not None
+    assert outcome.failure.code == "restricted-column-leaks"
+    assert "raw.orders.ordered_on" in outcome.failure.message
+    assert outcome.release is None
