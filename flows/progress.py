@@ -38,10 +38,7 @@ def watched(output: Path, *, is_quiet: bool, logs_json: bool) -> Iterator[tuple[
 
 def is_news(event: Event) -> bool:
     """Says whether a person watching wants to hear of an event: not of starts, figures, nor of checks that passed."""
-    return (
-        event.kind not in ("step-started", "metric-measured", "lineage-traced")
-        and event.details.get("outcome") != "pass"
-    )
+    return event.kind not in BACKGROUND and event.details.get("outcome") != "pass"
 
 
 def event_line(event: Event) -> str:
