@@ -14,7 +14,7 @@ from lake.contract import Contract
 from lake.engine import Session, literal, quote, scan_sql
 from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
-from lake.landing import archive_batch, archive_root, judge, set_aside
+from lake.landing import archive_root, archiving, judge, set_aside
 from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
@@ -121,8 +121,8 @@ def make_replay(
 
 def judge_replay(session: Session, store: Store, batch: Batch, run: Run) -> PreparedBatch:
     """Archives and judges a replay; its commit marks the records that land as replayed."""
-    archive_batch(store, batch, run)
-    return judge(session, store, batch, run, replayed="ops.replayed")
+    with archiving(store, batch, run):
+        return judge(session, store, batch, run, replayed="ops.replayed")
 
 
 def _apply_mended(session: Session, contract: Contract, mended: Path) -> None:

@@ -126,12 +126,20 @@ def changed_files(store: Store, name: str, old: int, new: int) -> tuple[tuple[Da
     return removed, tuple(file for path, file in after.items() if path not in before)
 
 
-def stage_files(session: Session, store: Store, name: str, query: str, *, partition: Sequence[str] = ()) -> StagedFiles:
-    """Writes a query's rows as Parquet into the table's folder, without committing them."""
+def stage_files(
+    session: Session,
+    store: Store,
+    name: str,
+    query: str,
+    *,
+    partition: Sequence[str] = (),
+    any_order: bool = False,
+) -> StagedFiles:
+    """Writes a query's rows as Parquet into the table's folder, without committing them; `any_order` is cheaper."""
     uri = store.table_uri(name)
     select, columns = storable_sql(session, query)
     schema = _plain_schema(session.arrow(f"select * from ({select}) limit 0").schema)
-    written = session.copy_parquet(select, uri, partition)
+    written = session.copy_parquet(select, uri, partition, any_order=any_order)
     files = tuple(DataFile(file.path, file.row_count, file.byte_count, file.partition_values) for file in written)
     statistics = tuple(file_statistics(file, dict(columns)) for file in written)
     return StagedFiles(name, files, statistics, columns, schema, tuple(partition))
