@@ -178,8 +178,8 @@ def test_any_project_daily_revenue_is_that_of_the_file(
         "day",
         pl.len(),
         pl.col("InvoiceNo").n_unique(),
-        amount.filter(pl.col("pieces") > 0).sum(),
-        amount.filter(pl.col("pieces") < 0).sum(),
+        amount.filter(pl.col("pieces") > 0).sum().alias("invoiced"),
+        amount.filter(pl.col("pieces") < 0).sum().alias("returned"),
         amount.sum(),
     )
     columns = ("line_count", "invoice_count", "invoiced_gbp", "returned_gbp", "revenue_gbp")
@@ -192,8 +192,8 @@ def test_any_project_products_are_those_of_the_file(opened: tuple[Shop, dict[str
     expected = sums(
         lines.filter("is_product"),
         "code",
-        pieces.filter(pieces > 0).sum(),
-        -pieces.filter(pieces < 0).sum(),
+        pieces.filter(pieces > 0).sum().alias("sold"),
+        -pieces.filter(pieces < 0).sum().alias("returned"),
         pl.col("amount").sum(),
     )
     found = published(opened[0], "stock_code", "marts.products", "sold_count", "returned_count", "revenue_gbp")
@@ -232,10 +232,8 @@ def test_any_project_second_run_changes_nothing(shop: Shop) -> None:
 
 def deliver_late(shop: Shop) -> None:
     """A late file: a line of March known already, its cancellation, and a new line of the same day."""
-    known = "537434,22722,SET OF 6 SPICE TINS PANTRY DESIGN,1,2010-12-06 16:57:00,8.47,,United Kingdom"
     header, *rows = find_delivery().read_text("utf-8").splitlines()
     march = next(row for row in csv.reader(rows) if row[4].startswith("2011-03-17") and row[0].startswith("5"))
-    assert len(known.split(",")) == len(march)
     number, code, words, quantity, at, price, *customer = march
     with (shop.folder / "incoming" / "late.csv").open("w", encoding="utf-8", newline="") as late:
         out = csv.writer(late)

@@ -10,7 +10,10 @@ from flows.workplace import Workplace, in_project, json_option
 
 BY_BATCH = """
     select
-        batch_id, source, count(*) filter (where replayed_at is null) as open_count, count(*) as record_count,
+        batch_id, source,
+        count(*) filter (where category <> 'DUPLICATE_RECORD' and replayed_at is null) as open_count,
+        count(*) filter (where category = 'DUPLICATE_RECORD') as duplicate_count,
+        count(*) as record_count,
         array_to_string(list_sort(list_distinct(list(rule))), ', ') as rules, min(quarantined_at) as quarantined_at
     from ops.quarantine
     group by batch_id, source
@@ -36,7 +39,10 @@ def quarantine() -> None:
 @json_option
 @in_project
 def list_quarantine(workplace: Workplace, as_json: bool) -> None:
-    """List batches with refused records: how many there are, how many are still open, and the rules they broke."""
+    """List batches with refused records: how many there are, how many are still open, and the rules they broke.
+
+    Open records are those that replay would take: not the duplicates, nor what a replay has landed since.
+    """
     from flows.reading import open_lake
     from flows.tabular import print_query
 
