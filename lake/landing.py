@@ -23,15 +23,12 @@ from lake.formats.reading import Located, Reading
 from lake.ledger import BatchRecord, BatchStatus, record_batches, to_metadata
 from lake.quarantine import QUARANTINE, stage_refused
 from lake.run import Run
+from lake.staged_files import stage_files
+from lake.table_versions import StagedFiles, Store, TableVersion, local_folder
 from lake.tables import (
-    StagedFiles,
-    Store,
-    TableVersion,
     append_files,
     commit_files,
-    local_folder,
     read_version,
-    stage_files,
     transaction_of,
 )
 from lake.validation import typed_select
