@@ -2,8 +2,8 @@
 
     python benchmarks/run.py [--rows 100000 1000000 10000000] [--repeats 3]
 
-For each size: an empty lake, an unchanged rerun, and 10 000 new rows over two days on top. Machines are noisy, so what counts
-are the ratios of pairs run one after the other; the median of the repeats is printed, imports told apart and taken out.
+For each size: an empty lake, an unchanged rerun, and 10 000 new rows over two days on top. Machines are noisy, so what
+counts are the ratios of pairs run one after the other; medians of the repeats are printed, imports taken out.
 """
 
 import argparse
@@ -49,7 +49,8 @@ def main() -> None:
     parser.add_argument("--memory", default="1GB", help="what DuckDB may use, for both")
     asked = parser.parse_args()
     print(
-        f"{'rows':>12} {'job':<12} {'product s':>10} {'bare s':>8} {'wall':>6} {'cpu':>6} {'product MB':>11} {'bare MB':>8}"
+        f"{'rows':>12} {'job':<12} {'product s':>10} {'bare s':>8} {'wall':>6} {'cpu':>6} {'product MB':>11} "
+        f"{'bare MB':>8}"
     )
     for rows in asked.rows:
         with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:

@@ -20,7 +20,9 @@ from lake.quarantine import open_quarantine_sql
 from lake.run import Run
 from lake.sources.delivery import Delivery
 from lake.sources.files import file_delivery
-from lake.tables import DataFile, Store, read_version, stage_files
+from lake.staged_files import stage_files
+from lake.table_versions import DataFile, Store
+from lake.tables import read_version
 
 SHORTEST_PREFIX = 4
 

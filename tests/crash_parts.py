@@ -29,7 +29,7 @@ from lake.project import open_project
 from lake.releases import current_release
 from lake.run import Event, begin_run, system_clock
 from lake.settings import Settings
-from lake.tables import Store
+from lake.table_versions import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = EngineLimits(memory="300MB", threads=2)
@@ -99,8 +99,9 @@ checks:
       name: no order and no cent is lost on the way to {mart}
       fail query: |
         select lines.*, totals.*
-        from (select count(*) as lines, coalesce(sum(amount_eur), 0) as paid from raw.orders) as lines,
-            (select coalesce(sum(order_count), 0) as orders, coalesce(sum(amount_eur), 0) as total from {mart}) as totals
+        from (select count(*) as lines, coalesce(sum(amount_eur), 0) as paid from raw.orders) as lines, (
+            select coalesce(sum(order_count), 0) as orders, coalesce(sum(amount_eur), 0) as total from {mart}
+        ) as totals
         where lines <> orders or paid <> total
 """
 NOT_NEGATIVE = """\

@@ -15,7 +15,7 @@ from lake.odcs import read_contract
 from lake.quarantine import quarantine_sql
 from lake.run import begin_run
 from lake.sources.files import file_deliveries
-from lake.tables import Store
+from lake.table_versions import Store
 
 CONTRACT = Path(__file__).parents[1] / "lake" / "contracts" / "sales.yaml"
 

@@ -35,7 +35,7 @@ def quarantine() -> None:
     """
 
 
-@quarantine.command("list")
+@quarantine.command("list", short_help="List batches with refused records.")
 @json_option
 @in_project
 def list_quarantine(workplace: Workplace, as_json: bool) -> None:
@@ -50,7 +50,7 @@ def list_quarantine(workplace: Workplace, as_json: bool) -> None:
         print_query(lake.session, BY_BATCH, "json" if as_json else "table")
 
 
-@quarantine.command("show")
+@quarantine.command("show", short_help="Show the refused records of a batch.")
 @click.argument("batch_id", metavar="BATCH")
 @json_option
 @in_project
@@ -70,7 +70,7 @@ def show_quarantine(workplace: Workplace, batch_id: str, as_json: bool) -> None:
         print_query(lake.session, RECORDS.format(batch_id=found.batch_id), "json" if as_json else "table")
 
 
-@quarantine.command("replay")
+@quarantine.command("replay", short_help="Take open records through the contract again.")
 @click.argument("batch_id", metavar="BATCH")
 @click.option(
     "--with", "mended", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A CSV of mended values."
