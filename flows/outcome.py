@@ -1,7 +1,7 @@
 """What a run of the pipeline came to, and how it is told: one dataclass, as lines, as JSON, as Markdown."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -40,9 +40,11 @@ class GateOutcome:
     failures: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, gate: GateResult) -> Self:
-        """Gives what is told of a gate's verdict."""
-        return cls(gate.stage, len(gate.results), len(gate.warnings), tuple(str(failure) for failure in gate.failures))
+    def of(cls, stage: str, verdicts: Sequence[GateResult]) -> Self:
+        """Gives what is told of all verdicts of a stage: the raw gate gives one for every batch."""
+        failures = tuple(str(failure) for gate in verdicts for failure in gate.failures)
+        checks = sum(len(gate.results) for gate in verdicts)
+        return cls(stage, checks, sum(len(gate.warnings) for gate in verdicts), failures)
 
 
 @dataclass(frozen=True)

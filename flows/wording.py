@@ -29,9 +29,11 @@ def is_news(event: Event) -> bool:
     """Says whether a person watching wants to hear of an event: not of what went as it should and is told elsewhere."""
     details = event.details
     if event.kind == "step-finished" and details.get("outcome") == "ok":
-        return event.subject.startswith("gate ") or float(str(details["seconds"])) >= SLOW_STEP_SECONDS
+        return _is_gate(event) or float(str(details["seconds"])) >= SLOW_STEP_SECONDS
     if event.kind == "model-built":
         return details.get("decision") not in ("view", "unchanged")
+    if event.kind == "alert-told" and event.subject == "run-failed":
+        return False  # the run's end tells it
     return event.kind not in BACKGROUND and details.get("outcome") != "pass"
 
 
@@ -41,16 +43,21 @@ def event_line(event: Event) -> str:
     return sentence(event, event.details)
 
 
+def _is_gate(event: Event) -> bool:
+    """Whether a step is a gate that closes by failing; a raw gate holds its batch back instead, which is told."""
+    return event.subject.startswith("gate ") and not event.subject.startswith("gate raw.")
+
+
 def _step(event: Event, told: Mapping[str, Any]) -> str:
     if told["outcome"] != "ok":
         return f"{event.subject}: FAILED after {told['seconds']:.1f} s"
-    return f"{event.subject}: {'done' if not event.subject.startswith('gate ') else 'checked'} in {told['seconds']:.1f} s"
+    return f"{event.subject}: {'passed' if _is_gate(event) else 'done'} in {told['seconds']:.1f} s"
 
 
 def _run(event: Event, told: Mapping[str, Any]) -> str:
     if told["outcome"] == "ok":
-        return f"run finished in {told['seconds']:.1f} s"
-    return f"run FAILED after {told['seconds']:.1f} s: {told.get('error', '')}"
+        return f"{event.subject}: run finished in {told['seconds']:.1f} s"
+    return f"{event.subject}: run FAILED after {told['seconds']:.1f} s: {told.get('error', '')}"
 
 
 def _archived(event: Event, told: Mapping[str, Any]) -> str:
@@ -67,6 +74,10 @@ def _landed(event: Event, told: Mapping[str, Any]) -> str:
 def _set_aside(event: Event, told: Mapping[str, Any]) -> str:
     status = event.kind.removeprefix("batch-").upper()
     return f"{event.subject}: batch {str(told['batch_id'])[:BATCH_DIGITS]} {status}: {told['error']}"
+
+
+def _schema(event: Event, told: Mapping[str, Any]) -> str:
+    return f"{event.subject}: {told['change']}, {len(told['columns'])} columns now"
 
 
 def _built(event: Event, told: Mapping[str, Any]) -> str:
@@ -112,6 +123,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "batch-landed": _landed,
     "batch-held": _set_aside,
     "batch-refused": _set_aside,
+    "schema-changed": _schema,
     "model-built": _built,
     "check-evaluated": _checked,
     "release-published": _published,

@@ -130,7 +130,9 @@ class QueryDesk:
             return self._reader.arrow(sql)
         except Session.failure as error:
             sentence = str(error).strip().splitlines()[0].rstrip("!.")
-            raise ModelError("page-query", f"A query of the page failed: {sentence}.", cure="Mend the query.") from error
+            raise ModelError(
+                "page-query", f"A query of the page failed: {sentence}.", cure="Mend the query."
+            ) from error
 
 
 def tables_read(sql: str) -> frozenset[str]:

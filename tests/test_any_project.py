@@ -152,9 +152,7 @@ def test_any_project_runs_with_nothing_of_sales_in_it(opened: tuple[Shop, dict[s
     assert not re.search(r"sales_daily|stg_sales|revenue_inr|₹", page)
 
 
-def test_any_project_ledger_accounts_for_every_line(
-    opened: tuple[Shop, dict[str, Any]], lines: pl.DataFrame
-) -> None:
+def test_any_project_ledger_accounts_for_every_line(opened: tuple[Shop, dict[str, Any]], lines: pl.DataFrame) -> None:
     """The 30 000 lines read are accepted, quarantined or duplicate, in the numbers counted in the file."""
     shop, told = opened
     received = pl.read_csv(find_delivery(), infer_schema=False)
