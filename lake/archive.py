@@ -34,6 +34,11 @@ class Receipt:
     newline_count: int
     state: tuple[int, int, int]
 
+    @property
+    def state_text(self) -> str:
+        """The state as the ledger keeps it: inode, size, and time of change in nanoseconds."""
+        return _state_text(self.state)
+
 
 @dataclass(frozen=True)
 class WorkingFile:
@@ -60,6 +65,12 @@ def receive(delivery: Delivery) -> Receipt:
             byte_count += len(chunk)
             newline_count += chunk.count(b"\n")
     return Receipt(digest.hexdigest(), byte_count, newline_count, state)
+
+
+def file_state(path: Path) -> str:
+    """Gives the state of a file as `Receipt.state_text` does, without reading it."""
+    with _opened(path) as file:
+        return _state_text(_state(file))
 
 
 def archive_path(lake: Path, digest: str) -> Path:
@@ -187,6 +198,10 @@ def _opened(path: Path) -> BinaryIO:
 def _state(file: BinaryIO) -> tuple[int, int, int]:
     found = os.fstat(file.fileno())
     return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _state_text(state: tuple[int, int, int]) -> str:
+    return ":".join(str(part) for part in state)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

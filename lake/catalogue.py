@@ -54,9 +54,18 @@ def show_release(session: Session, store: Store, release: Release, restricted: R
 
 
 def write_catalogue(session: Session, store: Store, path: Path, contracts: Sequence[Contract]) -> None:
-    """Writes `lake.duckdb` anew for the newest release and renames it into place."""
-    restricted = restricted_of(contracts)
+    """Writes `lake.duckdb` anew for the newest release and renames it into place; again when that was outrun."""
     release = current_release(session, store)
+    _write_release(session, store, path, contracts, release)
+    while (newest := current_release(session, store)) is not None and newest != release:
+        release = newest
+        _write_release(session, store, path, contracts, release)
+
+
+def _write_release(
+    session: Session, store: Store, path: Path, contracts: Sequence[Contract], release: Release | None
+) -> None:
+    restricted = restricted_of(contracts)
     views = {} if release is None else release_views(store, release, restricted)
     views = operator_views(store, restricted.received) | views
     statements = [f"create schema {schema}" for schema in SCHEMAS if schema not in HIDDEN_SCHEMAS]

@@ -47,6 +47,7 @@ BATCH_SCHEMA = pa.schema(
         ("attempt_id", pa.string()),
         ("contract_version", pa.string()),
         ("contract_digest", pa.string()),
+        ("file_state", pa.string()),
     ]
 )
 EVENT_SCHEMA = pa.schema(
@@ -67,7 +68,8 @@ class BatchRecord:
     """What became of one batch: one row of `ops.batches`. Counts are records; `table_version` is the raw commit's.
 
     `attempt_id` ties the batch to the quarantine rows of the landing that counted; others of the same batch do not
-    count.
+    count. `file_state` is the received file's inode, size and time of change: a file that still has it is not read
+    again.
     """
 
     run_id: str
@@ -90,6 +92,7 @@ class BatchRecord:
     attempt_id: str
     contract_version: str
     contract_digest: str
+    file_state: str | None = None
 
 
 def to_metadata(record: BatchRecord) -> dict[str, str]:

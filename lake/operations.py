@@ -23,8 +23,9 @@ def operator_views(store: Store, restricted: Mapping[str, Sequence[str]]) -> dic
     """Gives the views of `ops` by name; `restricted` are the received names of restricted fields, by source."""
     quarantine = f"select * replace ({_masked(restricted)} as raw_data) from ({quarantine_view_sql(store)})"
     events = events_sql(store)
+    batches = f"select * exclude (attempt_id, contract_digest, file_state) from ({latest_batches_sql(store)})"
     return {
-        "ops.ingestion_log": f"select * exclude (attempt_id, contract_digest) from ({latest_batches_sql(store)})",
+        "ops.ingestion_log": batches,
         "ops.quarantine": quarantine,
         "ops.exceptions": "select * from ops.quarantine",
         "ops.ingestion_errors": "select * from ops.quarantine",

@@ -187,7 +187,7 @@ def test_pipeline_writes_lineage_and_quality_down(shop: Path) -> None:
     edges = (
         "select from_table, from_column from ops.lineage where to_table = 'marts.daily_orders' and to_column = 'amount'"
     )
-    scores = "select value from ops.data_metrics where table_name = 'marts.daily_orders' and metric = 'quality-score'"
+    scores = "select value from ops.data_metrics where table_name = 'marts.daily_orders' and metric = 'quality_score'"
     assert ask(shop, edges) == [("staging.stg_orders", "amount")]
     assert ask(shop, scores) == [(Decimal(1),)]
 
