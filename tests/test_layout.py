@@ -345,6 +345,6 @@ def test_layout_links_lead_somewhere() -> None:
 
 
 def test_layout_prefect_server_rests_when_idle() -> None:
-    """Prefect cuts intervals to whole seconds: one below a second would be none, and the server would spin on a core."""
+    """Prefect cuts intervals to whole seconds: below one they would be none, and the server would spin on a core."""
     services = tomllib.loads((ROOT / "prefect.toml").read_text("utf-8"))["server"]["services"]
     assert {name: each["flush_interval"] for name, each in services.items() if each.get("flush_interval", 1) < 1} == {}
