@@ -1,7 +1,7 @@
 """A batch: one delivery of one source, its identity, and what was judged of it."""
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lake.archive import Receipt, receive
@@ -65,7 +65,12 @@ def identify(contract: Contract, delivery: Delivery, run: Run) -> Batch:
     """Reads a delivery once, for its digest, and gives it its identity."""
     receipt = receive(delivery)
     batch_id = delivery.batch_id or receipt.digest[:BATCH_ID_DIGITS]
-    return Batch(contract, delivery, receipt, batch_id, f"{run.id}-{secrets.token_hex(4)}", run.clock())
+    return Batch(contract, delivery, receipt, batch_id, _attempt_id(run), run.clock())
+
+
+def another_attempt(batch: Batch, run: Run) -> Batch:
+    """Gives a batch for one more try to land it: what the last try left in quarantine does not count."""
+    return replace(batch, attempt_id=_attempt_id(run), started_at=run.clock())
 
 
 def batch_record(
@@ -95,3 +100,7 @@ def batch_record(
         contract_version=batch.contract.version,
         contract_digest=batch.contract.digest,
     )
+
+
+def _attempt_id(run: Run) -> str:
+    return f"{run.id}-{secrets.token_hex(4)}"
