@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 
 from checks.gate import run_gate
+from checks.quality_score import score
 from checks.suites import Stage, Suite
 from checks.verdict import GateResult, require_passed
 from flows.job import Job
@@ -54,6 +55,8 @@ def note_gate(job: Job, gate: GateResult) -> None:
             details=result.details,
             sample=[dict(row) for row in result.sample],
         )
+    for table, quality in score(gate.results).items():
+        job.run.note("metric-measured", table, None, metric="quality-score", value=str(quality), stage=gate.stage)
     job.findings.gates.append(gate)
 
 

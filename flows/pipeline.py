@@ -17,6 +17,7 @@ from flows.paging import gate_pages, render_page, send_page
 from flows.planning import LAYERS, Plan, make_plan
 from flows.steps import Step
 from flows.telling import tell_alerts
+from flows.tracing import trace
 from lake.errors import CommitConflict, SluiceError
 from lake.project import Project
 from lake.releases import Release
@@ -74,6 +75,7 @@ def build_and_publish(job: Job, plan: Plan) -> tuple[Release, bool]:
         candidates = build_layers(job, plan, ground)
         if ground.base is not None and ground.is_settled(plan, candidates):
             return ground.base, True
+        job.step("trace lineage", trace)(job, plan, ground, candidates)
         job.step("gate pipeline", gate_pipeline)(job, plan, ground.base)
         release = job.step("publish release", publish_release)(job, plan, ground, candidates)
         if release is not None:

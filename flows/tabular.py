@@ -83,12 +83,17 @@ def _print_table(session: Session, query: str) -> None:
         raise _refused(error) from error
     table = Table()
     for name, sql_type in _columns(session, query):
-        table.add_column(Text(name), justify="right" if _is_number(sql_type) else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if _is_number(sql_type) else "left", no_wrap=_is_whole(sql_type))
     for row in found[:ROWS_ON_A_TERMINAL]:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     Console().print(table)
     if len(found) > ROWS_ON_A_TERMINAL:
         click.echo(f"The first {ROWS_ON_A_TERMINAL} rows; --json and --csv print all.", err=True)
+
+
+def _is_whole(sql_type: str) -> bool:
+    """Whether values of a type are read wrongly when broken over two lines."""
+    return _is_number(sql_type) or sql_type == "DATE"
 
 
 def _is_number(sql_type: str) -> bool:

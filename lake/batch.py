@@ -9,7 +9,7 @@ from lake.contract import Contract
 from lake.ledger import BatchRecord, BatchStatus
 from lake.run import Run
 from lake.sources.delivery import Delivery
-from lake.tables import DataFile, StagedFiles, TableVersion
+from lake.table_versions import DataFile, StagedFiles, TableVersion
 
 BATCH_ID_DIGITS = 32  # of the sha256: 128 bits, beyond any accident
 RECORD_ID_DIGITS = 16

@@ -15,7 +15,9 @@ import pyarrow as pa
 
 from lake.engine import Session, columns_of, literal, scan_sql
 from lake.run import Event, Run
-from lake.tables import Commit, Store, append_files, read_commits, read_version, stage_files
+from lake.staged_files import stage_files
+from lake.table_versions import Commit, Store
+from lake.tables import append_files, read_commits, read_version
 
 BatchStatus = Literal["landed", "held", "refused"]
 BATCHES = "ops.batches"

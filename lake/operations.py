@@ -10,7 +10,7 @@ from lake.engine import Session, literal, quote
 from lake.ledger import events_sql, latest_batches_sql
 from lake.quarantine import quarantine_view_sql
 from lake.releases import releases_sql
-from lake.tables import Store
+from lake.table_versions import Store
 
 MASK = "***"
 RECORD_KINDS = ("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "step-finished", "run-finished")

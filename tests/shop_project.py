@@ -72,3 +72,17 @@ def write_shop(root: Path) -> Path:
 def deliver_negative_orders(root: Path) -> None:
     """Delivers an order whose day fails the mart's check."""
     (root / "incoming" / "orders-2.csv").write_text(NEGATIVE_ORDERS, encoding="utf-8")
+
+
+def deliver_worthless_orders(root: Path) -> None:
+    """Makes the contract hold back batches of tiny amounts, and delivers one."""
+    contract = root / "lake" / "contracts" / "orders.yaml"
+    rule = """\
+    quality:
+      - {type: custom, name: worth-it, engine: soda, implementation: "avg(amount) > 1"}
+"""
+    contract.write_text(contract.read_text(encoding="utf-8").replace("    properties:\n", f"{rule}    properties:\n"))
+    (root / "incoming" / "orders-3.csv").write_text(
+        "order_id,ordered_on,amount\n" + "".join(f"D{number},2026-11-23,0.01\n" for number in range(100)),
+        encoding="utf-8",
+    )

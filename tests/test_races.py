@@ -1,6 +1,5 @@
 """Two runs at once on one lake: whoever is slower looks again, nothing is doubled, lost or half-published."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,9 @@ from tests.crash_parts import (
     catalogue_state,
     copy_shop,
     deliver,
-    finish,
     lake_state,
     make_shop,
     run_here,
-    start_run,
 )
 
 State = dict[str, list[tuple]]
