@@ -56,7 +56,7 @@ def note_gate(job: Job, gate: GateResult) -> None:
             sample=[dict(row) for row in result.sample],
         )
     for table, quality in score(gate.results).items():
-        job.run.note("metric-measured", table, None, metric="quality-score", value=str(quality), stage=gate.stage)
+        job.run.note("metric-measured", table, None, metric="quality_score", value=str(quality), stage=gate.stage)
     job.findings.gates.append(gate)
 
 

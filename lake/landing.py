@@ -169,6 +169,7 @@ def commit(store: Store, prepared: PreparedBatch, run: Run) -> BatchRecord:
         transaction=batch.batch_id,
         transaction_version=_next_transaction(store, batch),
     )
+    _note_schema(prepared, run)
     run.note(
         "batch-landed",
         source,
@@ -178,6 +179,23 @@ def commit(store: Store, prepared: PreparedBatch, run: Run) -> BatchRecord:
         **prepared.counts,
     )
     return record
+
+
+def _note_schema(prepared: PreparedBatch, run: Run) -> None:
+    """Writes the raw table's columns down when this commit created or changed them."""
+    columns = prepared.accepted.columns
+    known = () if prepared.base is None else prepared.base.columns
+    added = [name for name, _ in columns if name not in dict(known)]
+    if added:
+        contract = prepared.batch.contract
+        run.note(
+            "schema-changed",
+            raw_name(contract),
+            len(added),
+            contract_version=contract.version,
+            columns=[list(column) for column in columns],
+            change="created" if prepared.base is None else f"added {', '.join(added)}",
+        )
 
 
 def set_aside(session: Session, store: Store, batch: Batch, run: Run, status: BatchStatus, error: str) -> BatchRecord:

@@ -13,7 +13,10 @@ from lake.releases import releases_sql
 from lake.table_versions import Store
 
 MASK = "***"
-RECORD_KINDS = ("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "step-finished", "run-finished")
+RECORD_KINDS = (  # events that have a view of their own
+    *("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "schema-changed"),
+    *("step-finished", "run-finished"),
+)
 
 
 def operator_views(store: Store, restricted: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -25,6 +25,7 @@ OUR_TABLES = {
     "delta.logRetentionDuration": "interval 36500 days",  # a cleanup that somebody asks for heeds only this one
     "delta.checkpointInterval": "50",
 }
+TRY_AGAIN = "Run it again; nothing was lost or written twice."
 METADATA_PREFIX = "sluice."
 EVOLVED = "columns were added"  # the table's description says so: readers then look for columns by name, file by file
 
@@ -221,7 +222,7 @@ def _replace_schema(store: Store, staged: StagedFiles, version: int, metadata: M
         raise CommitConflict(
             "commit-conflict",
             f"Another writer committed to {staged.name} while its columns were replaced.",
-            cure="Run it again; nothing was lost or written twice.",
+            cure=TRY_AGAIN,
         )
     _commit(table, _additions(staged, table), metadata, None, 1, retries=0)
     return table.version()
@@ -337,18 +338,12 @@ def _translated(name: str) -> Iterator[None]:
     try:
         yield
     except CommitFailedError as error:
-        raise CommitConflict(
-            "commit-conflict",
-            f"Another writer committed to {name} first: {error}.",
-            cure="Run it again; nothing was lost or written twice.",
-        ) from error
+        message = f"Another writer committed to {name} first: {error}."
+        raise CommitConflict("commit-conflict", message, cure=TRY_AGAIN) from error
     except TableNotFoundError:
         raise
     except DeltaError as error:
         if "already exists" in str(error):
-            raise CommitConflict(
-                "commit-conflict",
-                f"Another writer created {name} first: {error}.",
-                cure="Run it again; nothing was lost or written twice.",
-            ) from error
+            message = f"Another writer created {name} first: {error}."
+            raise CommitConflict("commit-conflict", message, cure=TRY_AGAIN) from error
         raise TableError("table-broken", f"Delta could not serve {name}: {error}.", cure="See the message.") from error
