@@ -77,7 +77,7 @@ def build_and_publish(job: Job, plan: Plan) -> tuple[Release, bool]:
             job.step("gate pipeline", gate_pipeline)(job, plan, ground.base)
             return ground.base, True
         job.step("trace lineage", trace)(job, plan, ground, candidates)
-        job.step("gate pipeline", gate_pipeline)(job, plan, ground.base)
+        job.step("gate pipeline", gate_pipeline)(job, plan, ground)
         release = job.step("publish release", publish_release)(job, plan, ground, candidates)
         if release is not None:
             return release, False
