@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 
 from checks.gate import run_gate
+from checks.quality_score import score
 from checks.suites import Stage, Suite
 from checks.verdict import GateResult, require_passed
 from flows.job import Job
@@ -39,7 +40,7 @@ def gate_pipeline(job: Job, plan: Plan, base: Release | None) -> None:
 
 
 def note_gate(job: Job, gate: GateResult) -> None:
-    """Writes every check of a gate into the run's journal, passed or not."""
+    """Writes every check of a gate into the run's journal, passed or not, and each table's quality score."""
     for result in gate.results:
         job.run.note(
             "check-evaluated",
@@ -54,6 +55,8 @@ def note_gate(job: Job, gate: GateResult) -> None:
             details=result.details,
             sample=[dict(row) for row in result.sample],
         )
+    for table, value in score(gate.results).items():
+        job.run.note("metric-measured", table, metric="quality_score", value=str(value))
     job.findings.gates.append(gate)
 
 

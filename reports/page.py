@@ -114,7 +114,7 @@ def render(page: Page, reader: Reader, context: PageContext) -> RenderedPage:
         html=html,
         mail_html=mail_html,
         text=text,
-        images={chart.id: draw_png(chart, context) for chart in charts if chart.drawn and chart.in_mail},
+        images={chart.id: draw_png(chart, context) for chart in charts if chart.categories and chart.in_mail},
         figures=tuple(canvas.recorded),
         withheld=tuple(figure.title for figure in canvas.figures.values() if figure.withheld),
         tables=frozenset(name for result in desk.results for name in result.tables),

@@ -45,6 +45,11 @@ class Picks {
       .map((id) => ({ column: this.figures[id].x, value: this.chosen.get(id) }));
   }
 
+  // Whether what a figure follows is picked as it was when the page was made.
+  areFirst(figure) {
+    return (figure.follows ?? []).every((id) => (this.chosen.get(id) ?? null) === (this.figures[id].chosen ?? null));
+  }
+
   rowsFor(figure, dataset) {
     const wanted = this.active(figure).map(({ column, value }) => [dataset.at(column.name), value]);
     return dataset.rows.filter((row) => wanted.every(([place, value]) => row[place] === value));
