@@ -1,6 +1,7 @@
 """Charts as pictures, for mail: drawn by matplotlib without a browser, the same bytes for the same figures."""
 
 from io import BytesIO
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -35,7 +36,7 @@ def draw_png(chart: Chart, context: PageContext) -> bytes:
     _dress(axes, chart, Formatter(context.timezone, context.currency), across=across)
     picture = BytesIO()
     # Not by `savefig`, which draws everything once more beforehand.
-    FigureCanvasAgg(drawing).print_png(picture, metadata={"Software": None})
+    FigureCanvasAgg(drawing).print_png(picture, metadata={"Software": None})  # type: ignore[no-untyped-call]  # theirs
     return picture.getvalue()
 
 
@@ -45,7 +46,7 @@ def _draw_values(axes: Axes, chart: Chart) -> None:
     floor = [0.0] * len(places)
     for place, series in enumerate(shown):
         heights = [height or 0.0 for height in series.heights]
-        look = {"color": LIGHT.colours[series.colour], "label": series.name}
+        look: dict[str, Any] = {"color": LIGHT.colours[series.colour], "label": series.name}
         match chart.kind:
             case "across":
                 axes.barh(list(places), heights, height=GROUP_WIDTH, **look)

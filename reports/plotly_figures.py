@@ -75,7 +75,7 @@ def markup_free(text: str) -> str:
 def _trace(chart: Chart, series: Series, formatter: Formatter) -> go.Bar | go.Scatter:
     names = [markup_free(name) for name in chart.names]
     across = chart.kind == "across"
-    shared = {
+    shared: dict[str, Any] = {
         "uid": f"{chart.id}:{series.name}",
         "name": markup_free(series.name),
         "x": series.heights if across else names,
