@@ -1,14 +1,17 @@
 """Charts as pictures, for mail: drawn by matplotlib without a browser, the same bytes for the same figures."""
 
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure as Drawing
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
+from reports.axes import span_of, ticks_between
 from reports.context import PageContext
 from reports.figures import Chart, Series
 from reports.formats import Formatter
@@ -41,28 +44,45 @@ def draw_png(chart: Chart, context: PageContext) -> bytes:
 
 
 def _draw_values(axes: Axes, chart: Chart) -> None:
-    places, shown = range(len(chart.categories)), _shown(chart)
-    width = GROUP_WIDTH * min(1, len(places) / ROOMY_COUNT)
-    floor = [0.0] * len(places)
+    count, shown = len(chart.categories), _shown(chart)
+    width = GROUP_WIDTH if chart.kind == "across" else GROUP_WIDTH * min(1, count / ROOMY_COUNT)
+    share = width if chart.kind == "stacked" else width / max(1, len(shown))
+    floor = [0.0] * count
     for place, series in enumerate(shown):
         heights = [height or 0.0 for height in series.heights]
+        top = [low + height for low, height in zip(floor, heights, strict=True)]
         look: dict[str, Any] = {"color": LIGHT.colours[series.colour], "label": series.name}
         match chart.kind:
-            case "across":
-                axes.barh(list(places), heights, height=GROUP_WIDTH, **look)
             case "line":
                 gapped = [float("nan") if height is None else height for height in series.heights]
-                axes.plot(places, gapped, linewidth=2, marker="o", markersize=3, **look)
-            case "bar":
-                share = width / len(shown)
-                left = [each - width / 2 + share * (place + 0.5) for each in places]
-                axes.bar(left, heights, width=share, **look)
+                axes.plot(range(count), gapped, linewidth=2, marker="o", markersize=3, **look)
+            case "area":
+                axes.fill_between(range(count), floor, top, linewidth=0, **look)
             case "stacked":
-                axes.bar(list(places), heights, bottom=floor, width=width, **look)
-            case _:
-                top = [low + height for low, height in zip(floor, heights, strict=True)]
-                axes.fill_between(list(places), floor, top, linewidth=0, **look)
-        floor = [low + height for low, height in zip(floor, heights, strict=True)]
+                _draw_bars(axes, [-width / 2 + each for each in range(count)], share, floor, top, look)
+            case kind:
+                begin = [each - width / 2 + share * place for each in range(count)]
+                _draw_bars(axes, begin, share, floor, heights, look, across=kind == "across")
+        floor = top if chart.kind in ("stacked", "area") else floor
+
+
+def _draw_bars(
+    axes: Axes,
+    begin: Sequence[float],
+    width: float,
+    low: Sequence[float],
+    high: Sequence[float],
+    look: Mapping[str, Any],
+    *,
+    across: bool = False,
+) -> None:
+    """Draws all bars of a series as one shape: a year of days as bars of their own takes matplotlib 0.1 s."""
+    boxes = [
+        [(at, bottom), (at, top), (at + width, top), (at + width, bottom)]
+        for at, bottom, top in zip(begin, low, high, strict=True)
+    ]
+    turned = [[(y, x) for x, y in box] for box in boxes] if across else boxes
+    axes.add_collection(PolyCollection(turned, linewidth=0, **look))
 
 
 def _shown(chart: Chart) -> list[Series]:
@@ -72,7 +92,9 @@ def _shown(chart: Chart) -> list[Series]:
 def _dress(axes: Axes, chart: Chart, formatter: Formatter, *, across: bool) -> None:
     values, names = (axes.xaxis, axes.yaxis) if across else (axes.yaxis, axes.xaxis)
     values.set_major_formatter(FuncFormatter(lambda value, _: formatter.short(value, chart.format)))
-    values.set_major_locator(MaxNLocator(5))
+    low, high = span_of(chart)
+    values.set_major_locator(FixedLocator(ticks_between(low, high)))
+    (axes.set_xlim if across else axes.set_ylim)(low, high)
     step = 1 if across else -(-len(chart.categories) // MOST_LABELS)
     shown = range(0, len(chart.categories), step)
     names.set_ticks(list(shown), [chart.categories[place] for place in shown])
@@ -82,8 +104,8 @@ def _dress(axes: Axes, chart: Chart, formatter: Formatter, *, across: bool) -> N
     for side in ("top", "right", "left", "bottom"):
         axes.spines[side].set_visible(False)
     if across:
-        axes.invert_yaxis()
-    if chart.kind in ("bar", "stacked"):
+        axes.set_ylim(len(chart.categories) - 0.5, -0.5)
+    else:
         axes.set_xlim(-0.5, len(chart.categories) - 0.5)
     if len(_shown(chart)) > 1:
         axes.figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=8, labelcolor=LIGHT.ink)

@@ -6,11 +6,11 @@ reports/bundle.py imports this file for a page with charts only.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from plotly import graph_objects as go
 
+from reports.axes import span_of, ticks_between
 from reports.figures import Chart, Series
 from reports.formats import Formatter
 from reports.theme import DARK, FONTS, LIGHT, SERIES_COUNT, Palette
@@ -18,8 +18,6 @@ from reports.theme import DARK, FONTS, LIGHT, SERIES_COUNT, Palette
 HEIGHT, BAR_HEIGHT, AXIS_HEIGHT, LEAST_HEIGHT = 260, 34, 50, 180  # pixels
 LEGEND_COLUMNS, LEGEND_LINE = 4, 20  # entries in a line where there is little room, and its pixels
 GAP, ROOMY_COUNT = 0.25, 8  # of a category, left free by its bars; with fewer categories bars stay as narrow
-TICKS, HEADROOM = 5, 1.04
-FLAT = 1.5  # a line whose highest value is below this many times its lowest does not begin at nought
 
 
 def build_figure(chart: Chart, formatter: Formatter) -> go.Figure:
@@ -138,32 +136,11 @@ def _name_axis(chart: Chart) -> dict[str, Any]:
 
 
 def _value_axis(chart: Chart, formatter: Formatter) -> dict[str, Any]:
-    low, high = _span(chart)
+    low, high = span_of(chart)
     ticks = ticks_between(low, high)
     return {
-        "range": [low, high * HEADROOM or 1],
+        "range": [low, high],
         "tickmode": "array",
         "tickvals": ticks,
         "ticktext": [formatter.short(tick, chart.format) for tick in ticks],
     }
-
-
-def _span(chart: Chart) -> tuple[float, float]:
-    """Gives the lowest and highest value an axis must show."""
-    places = zip(*(series.heights for series in chart.drawn), strict=True)
-    found = [[height for height in place if height is not None] for place in places]
-    stacked = chart.kind in ("stacked", "area")
-    values = [sum(place) for place in found] if stacked else [height for place in found for height in place]
-    low, high = min(values, default=0.0), max(values, default=0.0)
-    if chart.kind == "line" and low > 0 and high < low * FLAT:
-        return low - (high - low or low * 0.1) * 0.5, high
-    return min(0.0, low), max(0.0, high)
-
-
-def ticks_between(low: float, high: float) -> Sequence[float]:
-    """Gives round numbers, about five, from at or below `low` to at or above `high`."""
-    rough = ((high - low) or 1.0) / TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= rough)
-    first = math.floor(low / step)
-    return [place * step for place in range(first, math.ceil(high / step) + 1)]

@@ -109,5 +109,6 @@ function cellFor(value, column) {
   const numeric = isNumeric(column.format);
   const text = show(value, column.format);
   const shown = column.format === "outcome" && value !== null ? element("span", { class: "pill pill-" + value }, text) : text;
-  return element("td", { class: numeric ? "number" : column.format === "instant" || column.name?.endsWith("_id") ? "whole" : null }, shown);
+  const whole = ["date", "month", "instant"].includes(column.format) || column.name?.endsWith("_id");
+  return element("td", { class: numeric ? "number" : whole ? "whole" : null }, shown);
 }

@@ -11,8 +11,8 @@ const PLOT_CONFIG = {
 const [HEIGHT, BAR_HEIGHT, AXIS_HEIGHT, LEAST_HEIGHT] = [260, 34, 50, 180];
 const [LEGEND_COLUMNS, LEGEND_LINE] = [4, 20];
 const [GAP, ROOMY_COUNT] = [0.25, 8];
-const [TICKS, HEADROOM, FLAT] = [5, 1.04, 1.5];
-const [LABEL_WIDTH, EDGES] = [76, 64]; // pixels of a name under a chart, and beside them all
+const [TICKS, HEADROOM, FLAT, FLAT_ROOM] = [5, 0.05, 1.5, 0.05];
+const [LETTER_WIDTH, BETWEEN, EDGES] = [6, 12, 64]; // pixels of names under a chart, between them and beside them all
 const SYSTEM_DARK = window.matchMedia("(prefers-color-scheme: dark)");
 
 function isDark() {
@@ -58,7 +58,7 @@ function rescaled(layout, { kind, format }, traces, nameTicks) {
     bargap: kind === "across" ? GAP : Math.max(GAP, 1 - ((1 - GAP) * count) / ROOMY_COUNT),
     showlegend: shown > 1,
     [nameAxis + "axis"]: { ...layout[nameAxis + "axis"], ...nameTicks },
-    [valueAxis + "axis"]: { ...layout[valueAxis + "axis"], range: [low, high * HEADROOM || 1], ...ticksBetween(low, high, format) },
+    [valueAxis + "axis"]: { ...layout[valueAxis + "axis"], range: [low, high], ...ticksBetween(low, high, format) },
   };
 }
 
@@ -72,16 +72,17 @@ function span(columns, kind) {
   const stacked = kind === "stacked" || kind === "area";
   const found = stacked ? places.map((place) => place.reduce((sum, each) => sum + each, 0)) : places.flat();
   const [low, high] = found.length ? [Math.min(...found), Math.max(...found)] : [0, 0];
-  if (kind === "line" && low > 0 && high < low * FLAT) return [low - (high - low || low * 0.1) * 0.5, high];
-  return [Math.min(0, low), Math.max(0, high)];
+  const tight = kind === "line" && low > 0 && high < low * FLAT;
+  const [first, last] = tight ? [low - ((high - low) / 2 || low * FLAT_ROOM), high] : [Math.min(0, low), Math.max(0, high)];
+  return [first, last + (last - first) * HEADROOM || 1];
 }
 
 function ticksBetween(low, high, format) {
-  const rough = (high - low || 1) / TICKS;
+  const rough = (high - low) / TICKS;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= rough);
-  const first = Math.floor(low / step);
-  const values = Array.from({ length: Math.ceil(high / step) - first + 1 }, (_, place) => (first + place) * step);
+  const first = Math.ceil(low / step);
+  const values = Array.from({ length: Math.floor(high / step) - first + 1 }, (_, place) => (first + place) * step);
   return { tickvals: values, ticktext: values.map((value) => showShort(value, format)) };
 }
 
@@ -107,7 +108,8 @@ function faded(fill, paper) {
 function thinned({ data, layout }, kind, width) {
   if (kind === "across") return { data, layout };
   const { tickvals, ticktext } = layout.xaxis;
-  const step = Math.ceil(tickvals.length / Math.max(2, Math.floor((width - EDGES) / LABEL_WIDTH))) || 1;
+  const longest = Math.max(0, ...ticktext.map((text) => text.length)) * LETTER_WIDTH + BETWEEN;
+  const step = Math.ceil(tickvals.length / Math.max(2, Math.floor((width - EDGES) / longest))) || 1;
   const kept = (texts) => texts.filter((_, place) => place % step === 0);
   return { data, layout: { ...layout, xaxis: { ...layout.xaxis, tickvals: kept(tickvals), ticktext: kept(ticktext) } } };
 }
