@@ -196,6 +196,7 @@ def load(job: Job, source: Path) -> None:
         create table candidate as
         select
             {", ".join(FIELDS)},
+            {wrong} as is_refused,
             case when {wrong} then list_filter([{cases}], lambda reason: reason is not null) end as reasons,
             case when {wrong} then cast(to_json(struct_pack({raw})) as varchar) end as raw_data,
         from (
@@ -215,9 +216,9 @@ def find_duplicates(job: Job, raw: DeltaTable | None) -> None:
     job.do(
         """
         create table suspect as
-        select rowid as line, * exclude (reasons, raw_data) from candidate
-        where reasons is null and hash(order_id) in (
-            select hash(order_id) from candidate where reasons is null group by 1 having count(*) > 1
+        select rowid as line, * exclude (is_refused, reasons, raw_data) from candidate
+        where not is_refused and hash(order_id) in (
+            select hash(order_id) from candidate where not is_refused group by 1 having count(*) > 1
         )
         """
     )
@@ -225,7 +226,7 @@ def find_duplicates(job: Job, raw: DeltaTable | None) -> None:
         f"""
         create table duplicate as
         select
-            line,
+            *,
             case when row({content}) is not distinct from first_value(row({content})) over earlier
                 then 'repeat' else 'conflict' end as kind,
         from suspect
@@ -239,17 +240,17 @@ def find_duplicates(job: Job, raw: DeltaTable | None) -> None:
         f"""
         create table known as
         select {", ".join(FIELDS)} from ({scan(raw)})
-        where order_id in (select order_id from candidate where reasons is null)
+        where order_id in (select order_id from candidate where not is_refused)
         """
     )
     job.do(
         f"""
         insert into duplicate
-        select candidate.rowid,
+        select candidate.rowid, {_from("candidate", ", ".join(FIELDS))},
             case when row({_from("candidate", content)}) is not distinct from row({_from("known", content)})
                 then 'repeat' else 'conflict' end
         from candidate join known using (order_id)
-        where reasons is null and candidate.rowid not in (select line from duplicate)
+        where not is_refused and candidate.rowid not in (select line from duplicate)
         """
     )
 
@@ -376,7 +377,7 @@ def raw_query(job: Job, receipt: Receipt) -> str:
         select {", ".join(FIELDS)}, '{job.run_id}' as _run_id, '{receipt.digest[:32]}' as _batch_id,
             timestamptz '{datetime.now(UTC).isoformat()}' as _ingested_at, 'sales' as _source,
             rowid + 2 as _line, '{receipt.digest[:16]}:' || (rowid + 2) as _record_id,
-        from candidate where reasons is null and rowid not in (select line from duplicate)
+        from candidate where not is_refused and rowid not in (select line from duplicate)
     """
 
 
@@ -386,10 +387,9 @@ def quarantine_query(job: Job, receipt: Receipt) -> str:
     categories = " ".join(f"when '{kind}' then '{category}'" for kind, category in CATEGORIES.items())
     return f"""
         with refused as (
-            select rowid + 2 as line, reasons, raw_data from candidate where reasons is not null
+            select rowid + 2 as line, reasons, raw_data from candidate where is_refused
             union all
-            select duplicate.line + 2, ['duplicate:' || kind], cast(to_json(struct_pack({raw})) as varchar)
-            from candidate join duplicate on candidate.rowid = duplicate.line
+            select line + 2, ['duplicate:' || kind], cast(to_json(struct_pack({raw})) as varchar) from duplicate
         )
         select '{job.run_id}' as run_id, '{receipt.digest[:32]}' as batch_id, 'sales' as source, line,
             '{receipt.digest[:16]}:' || line as record_id, 'raw' as stage,
@@ -429,7 +429,7 @@ def touched_months(job: Job) -> list[str]:
     rows = job.do(
         """
         select distinct cast(date_trunc('month', timezone('Asia/Kolkata', sold_at)) as date)
-        from candidate where reasons is null and rowid not in (select line from duplicate)
+        from candidate where not is_refused and rowid not in (select line from duplicate)
         """
     )
     return sorted(str(month) for (month,) in rows)

@@ -153,5 +153,7 @@ def _require_one_filter_per_name(scan: GateScan, suites: Sequence[Suite]) -> Non
 
 
 def _refusal(code: str, message: str, cure: str, suite: Suite, line: int | None) -> SluiceError:
-    error = ContractError if suite.lines else ModelError
-    return error(code, message, cure=cure, path=suite.path, line=suite.line_in_file(line))
+    line_in_file = suite.line_in_file(line)
+    if suite.lines:
+        return ContractError(code, message, cure=cure, path=suite.path, line=line_in_file)
+    return ModelError(code, message, cure=cure, path=suite.path, line=line_in_file)

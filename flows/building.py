@@ -7,6 +7,7 @@ from flows.job import Job
 from flows.planning import Plan
 from lake.errors import CommitConflict
 from lake.landing import METADATA_COLUMNS
+from lake.ledger import events_sql
 from lake.releases import Publication, Release, ReleasedTable, current_release, publish
 from sql.build import Bench, Candidate, build_model
 from sql.commits import commit_candidate, consumed_versions
@@ -16,10 +17,35 @@ from sql.models import Model
 
 @dataclass(frozen=True)
 class Ground:
-    """What a build stands on: the release it begins with (None: the first ever) and the bench of its models."""
+    """What a build stands on: the release it begins with (None: the first ever) and the bench of its models.
+
+    `told` is the digest of the checks that `base` passed and the pages that were sent of it.
+    """
 
     base: Release | None
     bench: Bench
+    told: str | None
+
+    def is_held(self, plan: Plan) -> bool:
+        """Whether a rollback holds every table the plan would build."""
+        return self.base is not None and {model.name for model in plan.order} <= self.base.held
+
+    def is_settled(self, plan: Plan, candidates: Sequence[Candidate]) -> bool:
+        """Whether the release shows the candidates as they are, gated and told by the plan's own checks and pages."""
+        if self.base is None or self.told != plan.digest:
+            return False
+        return all(_stands(candidate, self.base) for candidate in candidates) and not self.moved_inputs(plan)
+
+    def moved_inputs(self, plan: Plan) -> list[ReleasedTable]:
+        """Gives the raw and reference tables that the release shows in another version, or not at all."""
+        released = {} if self.base is None else self.base.tables
+        return [table for table in self.inputs(plan) if table != released.get(table.name)]
+
+    def inputs(self, plan: Plan) -> list[ReleasedTable]:
+        """Gives the raw and reference tables as this run reads them, but for those a rollback holds."""
+        held = frozenset() if self.base is None else self.base.held
+        read = [table for name, table in self.bench.tables.items() if name not in plan.models and name not in held]
+        return [_released_input(table, plan) for table in read]
 
 
 def prepare_ground(job: Job, plan: Plan) -> Ground:
@@ -36,7 +62,8 @@ def prepare_ground(job: Job, plan: Plan) -> Ground:
     parameters = {"run_id": job.run.id, "run_started_at": job.run.started_at.isoformat()}
     released = {} if base is None else base.tables
     held = frozenset() if base is None else base.held
-    return Ground(base, Bench(job.session, job.store, plan.models, released, parameters, tables, held))
+    bench = Bench(job.session, job.store, plan.models, released, parameters, tables, held)
+    return Ground(base, bench, None if base is None else _told(job, base))
 
 
 def build(job: Job, ground: Ground, model: Model) -> Candidate:
@@ -53,22 +80,35 @@ def publish_release(job: Job, plan: Plan, ground: Ground, candidates: Sequence[C
     Readers see the release before, whole, until the last commit of this step. Gives None when another pipeline was
     faster on one of the tables: then everything is to be built and gated again upon its release.
     """
-    held = frozenset() if ground.base is None else ground.base.held
-    inputs = [_released_input(table, plan) for name, table in ground.bench.tables.items() if name not in plan.models]
-    if ground.base is not None and all(_stands(candidate, ground.base) for candidate in candidates):
-        moved = [table for table in inputs if table.name not in held and table != ground.base.tables.get(table.name)]
-        if not moved:
-            return ground.base
+    stand = ground.base is not None and all(_stands(candidate, ground.base) for candidate in candidates)
+    if stand and not ground.moved_inputs(plan):
+        return ground.base
+    free = [candidate for candidate in candidates if candidate.name not in ground.bench.held]
+    checks = sum(len(gate.results) for gate in job.findings.gates)
     try:
-        tables = [*inputs, *_commit(job, candidates)]
-        checks = sum(len(gate.results) for gate in job.findings.gates)
-        free = [table for table in tables if table.name not in held]
-        release = publish(job.session, job.store, Publication(free, ground.base, checks), job.run)
+        tables = [*ground.inputs(plan), *_commit(job, free)]
+        release = publish(job.session, job.store, Publication(tables, ground.base, checks), job.run)
     except CommitConflict as conflict:
         job.run.note("build-outrun", job.project.root.name, reason=conflict.message)
         return None
     job.findings.is_new_release = True
     return release
+
+
+def note_told(job: Job, plan: Plan, release: Release) -> None:
+    """Notes that a release has passed the plan's checks and that its pages were sent."""
+    job.run.note("release-told", f"release {release.id}", len(plan.pages), plan=plan.digest)
+
+
+def _told(job: Job, base: Release) -> str | None:
+    rows = job.session.rows(
+        f"""
+        select details ->> 'plan' from ({events_sql(job.store)})
+        where event = 'release-told' and subject = 'release {base.id}'
+        order by "at" desc limit 1
+        """
+    )
+    return rows[0][0] if rows else None
 
 
 def _commit(job: Job, candidates: Sequence[Candidate]) -> list[ReleasedTable]:

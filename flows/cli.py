@@ -15,6 +15,7 @@ from flows.commands.release import release
 from flows.commands.run import run
 from flows.commands.sql import sql
 from flows.commands.up import up
+from flows.interrupts import is_interrupt
 from lake.errors import SluiceError
 
 FAILED, INTERRUPTED = 1, 130
@@ -63,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except click.Abort:
+    except (click.Abort, RuntimeError) as error:  # Abort is click's own word for Ctrl-C, and a RuntimeError
+        if not isinstance(error, click.Abort) and not is_interrupt(error):
+            raise
         click.echo("sluice: interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:  # the reader has seen enough, as in `sluice sql ... | head`

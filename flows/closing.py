@@ -1,5 +1,6 @@
 """The end of a run, however it came: told, written down, readable."""
 
+from flows.interrupts import is_interrupt
 from flows.job import Job
 from flows.journal import write_down
 from flows.outcome import GateOutcome, Outcome
@@ -50,7 +51,7 @@ def _note_end(job: Job, failure: BaseException | None) -> None:
         seconds=_seconds_since_start(job),
         **({} if failure is None else {"error": _words(failure), "code": getattr(failure, "code", "bug")}),
     )
-    if isinstance(failure, Exception):  # an interruption is somebody's wish, and nobody needs be told
+    if isinstance(failure, Exception) and not is_interrupt(failure):  # an interruption is somebody's wish
         try:
             tell_failure(job, failure)
         except DeliveryError as error:

@@ -40,7 +40,7 @@ def gate_pipeline(job: Job, plan: Plan, base: Release | None) -> None:
 
 
 def note_gate(job: Job, gate: GateResult) -> None:
-    """Writes every check of a gate into the run's journal, passed or not, and each table's quality score."""
+    """Writes every check of a gate into the run's journal, passed or not."""
     for result in gate.results:
         job.run.note(
             "check-evaluated",
@@ -55,8 +55,8 @@ def note_gate(job: Job, gate: GateResult) -> None:
             details=result.details,
             sample=[dict(row) for row in result.sample],
         )
-    for table, value in score(gate.results).items():
-        job.run.note("metric-measured", table, metric="quality_score", value=str(value))
+    for table, quality in score(gate.results).items():
+        job.run.note("metric-measured", table, None, metric="quality_score", value=str(quality), stage=gate.stage)
     job.findings.gates.append(gate)
 
 

@@ -8,6 +8,7 @@ from flows.gating import note_gate
 from flows.job import Job
 from flows.outcome import SourceOutcome
 from flows.planning import Plan
+from lake.archive import file_state
 from lake.batch import Batch, identify
 from lake.contract import Contract
 from lake.errors import GateFailed, SourceError
@@ -65,7 +66,10 @@ def require_none_held(job: Job) -> None:
 
 
 def _new_batches(job: Job, contract: Contract, known: Mapping[str, BatchRecord]) -> Iterator[Batch]:
+    unread = {(record.origin, record.file_state) for record in known.values() if record.status == "landed"}
     for delivery in deliveries(job, contract):
+        if (delivery.origin, file_state(delivery.path)) in unread:
+            continue  # untouched since it landed: not read again
         batch = identify(contract, delivery, job.run)
         if not is_landed(job.store, batch) and not _is_decided(known.get(batch.batch_id), contract, job.run.id):
             yield batch

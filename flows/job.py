@@ -11,7 +11,7 @@ from lake.engine import Session
 from lake.project import Project
 from lake.run import Run
 from lake.settings import Settings
-from lake.tables import Store
+from lake.table_versions import Store
 
 
 @dataclass

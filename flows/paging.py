@@ -1,4 +1,4 @@
-"""Pages in a run: drawn from the release, kept, checked against the marts, and sent."""
+"""Pages in a run: drawn from the release, checked against the marts, kept, and sent."""
 
 import json
 import os
@@ -27,13 +27,8 @@ FIGURE_COLUMNS = pa.schema([("page", pa.string()), ("figure", pa.string()), ("va
 
 
 def render_page(job: Job, release: Release, page: Page) -> RenderedPage:
-    """Draws one page from the release, and keeps it in the output folder."""
+    """Draws one page from the release; nobody sees it before its figures are reconciled."""
     rendered = render(page, job.session, page_context(job, release, page))
-    folder = job.settings.output / "pages"
-    html, mail = folder / f"{page.name}.html", folder / f"{page.name}.mail.html"
-    _write_whole(html, rendered.html)
-    _write_whole(mail, rendered.mail_html)
-    job.findings.pages.append(PageOutcome(page.name, str(html), str(mail)))
     figures = {figure.figure: str(figure.value) for figure in rendered.figures if figure.value is not None}
     job.run.note("page-rendered", page.name, len(figures), release_id=release.id, figures=figures)
     return rendered
@@ -76,7 +71,8 @@ def gate_pages(job: Job, plan: Plan, pages: Sequence[RenderedPage]) -> None:
 
 
 def send_page(job: Job, release: Release, page: RenderedPage) -> None:
-    """Sends one page: its mail body, with the interactive page attached."""
+    """Puts one page into the output folder, and sends it: its mail body, with the interactive page attached."""
+    _keep(job, page)
     message = Message(
         subject=page.title,
         recipients=page.recipients or job.settings.mail_to,
@@ -90,6 +86,14 @@ def send_page(job: Job, release: Release, page: RenderedPage) -> None:
     said = choose_channel(job.settings).send(message)
     job.run.note("page-sent", page.name, len(message.recipients), said=said)
     job.findings.deliveries.append(said)
+
+
+def _keep(job: Job, page: RenderedPage) -> None:
+    folder = job.settings.output / "pages"
+    html, mail = folder / f"{page.name}.html", folder / f"{page.name}.mail.html"
+    _write_whole(html, page.html)
+    _write_whole(mail, page.mail_html)
+    job.findings.pages.append(PageOutcome(page.name, str(html), str(mail)))
 
 
 def _previous_figures(job: Job, release: Release, page: Page) -> tuple[int | None, dict[str, Decimal]]:

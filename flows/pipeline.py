@@ -6,7 +6,7 @@ How a step is run is the caller's: plainly, or as a Prefect task run. Whatever h
 
 from collections.abc import Sequence
 
-from flows.building import Ground, build, prepare_ground, publish_release
+from flows.building import Ground, build, note_told, prepare_ground, publish_release
 from flows.closing import close_run
 from flows.gating import gate_layer, gate_pipeline
 from flows.ingest import land_source, require_none_held
@@ -14,9 +14,10 @@ from flows.job import Job, open_job
 from flows.journal import write_journal
 from flows.outcome import Outcome
 from flows.paging import gate_pages, render_page, send_page
-from flows.planning import LAYERS, Layer, Plan, make_plan
+from flows.planning import LAYERS, Plan, make_plan
 from flows.steps import Step
 from flows.telling import tell_alerts
+from flows.tracing import trace
 from lake.errors import CommitConflict, SluiceError
 from lake.project import Project
 from lake.releases import Release
@@ -53,25 +54,33 @@ def flow_through(job: Job, marts: Sequence[str], pages: Sequence[str]) -> None:
     for contract in plan.contracts:
         step(f"land {contract.source}", land_source)(job, plan, contract)
     require_none_held(job)
-    release = build_and_publish(job, plan)
+    release, is_settled = build_and_publish(job, plan)
     step("write journal", write_journal)(job, release)
-    rendered = [step(f"render {page.name}", render_page)(job, release, page) for page in plan.pages]
-    step("gate pages", gate_pages)(job, plan, rendered)
-    for page in rendered:
-        step(f"send {page.name}", send_page)(job, release, page)
+    if not is_settled:
+        tell_release(job, plan, release)
     step("tell alerts", tell_alerts)(job, plan)
 
 
-def build_and_publish(job: Job, plan: Plan) -> Release:
-    """Builds all models of the plan, takes them through every gate, and publishes; again when outrun by another run."""
+def build_and_publish(job: Job, plan: Plan) -> tuple[Release, bool]:
+    """Builds all models of the plan, takes them through every gate, and publishes; again when outrun by another run.
+
+    Gives the release, and whether it was there before and people have had its pages: then there is no more to do.
+    """
     for _ in range(BUILD_ATTEMPTS):
         job.findings.keep_gates("raw")
         ground = job.step("read inputs", prepare_ground)(job, plan)
-        candidates = [candidate for layer in LAYERS for candidate in build_layer(job, plan, ground, layer)]
+        if ground.base is not None and ground.is_held(plan):
+            job.run.note("build-held", f"release {ground.base.id}", reason=ground.base.reason)
+            return ground.base, True
+        candidates = build_layers(job, plan, ground)
+        if ground.base is not None and ground.is_settled(plan, candidates):
+            job.step("gate pipeline", gate_pipeline)(job, plan, ground.base)
+            return ground.base, True
+        job.step("trace lineage", trace)(job, plan, ground, candidates)
         job.step("gate pipeline", gate_pipeline)(job, plan, ground.base)
         release = job.step("publish release", publish_release)(job, plan, ground, candidates)
         if release is not None:
-            return release
+            return release, False
     raise CommitConflict(
         "build-outrun",
         f"Other runs published the same tables {BUILD_ATTEMPTS} times while these were being built.",
@@ -79,10 +88,22 @@ def build_and_publish(job: Job, plan: Plan) -> Release:
     )
 
 
-def build_layer(job: Job, plan: Plan, ground: Ground, layer: Layer) -> list[Candidate]:
-    """Builds the models of one layer and takes them through its gate."""
-    models = plan.layer(layer)
-    candidates = [job.step(f"build {model.name}", build)(job, ground, model) for model in models]
-    if models:
-        job.step(f"gate {layer}", gate_layer)(job, plan, layer)
+def build_layers(job: Job, plan: Plan, ground: Ground) -> list[Candidate]:
+    """Builds the models layer by layer, each gated before the next; what stands as released was gated then."""
+    candidates: list[Candidate] = []
+    for layer in LAYERS:
+        models = plan.layer(layer)
+        candidates += [job.step(f"build {model.name}", build)(job, ground, model) for model in models]
+        if models and not ground.is_settled(plan, candidates):
+            job.step(f"gate {layer}", gate_layer)(job, plan, layer)
     return candidates
+
+
+def tell_release(job: Job, plan: Plan, release: Release) -> None:
+    """Draws the pages of a release, reconciles their figures with the marts, and sends them."""
+    step = job.step
+    rendered = [step(f"render {page.name}", render_page)(job, release, page) for page in plan.pages]
+    step("gate pages", gate_pages)(job, plan, rendered)
+    for page in rendered:
+        step(f"send {page.name}", send_page)(job, release, page)
+    note_told(job, plan, release)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from hashlib import sha256
 from typing import Literal, get_args
 
 from checks.contract_suite import contract_suite
@@ -33,6 +34,13 @@ class Plan:
     masked: Mapping[str, frozenset[str]]
     pages: tuple[Page, ...]
     alerts: Mapping[str, AlertRule]
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of every check and page: a release that was gated and told by the same need not be again."""
+        checks = [f"{suite.stage} {suite.table_name}\n{suite.sodacl}" for suite in self.suites]
+        pages = [f"{page.name} {page.title} {page.recipients}\n{page.source}" for page in self.pages]
+        return sha256("\0".join([*sorted(checks), *sorted(pages)]).encode()).hexdigest()
 
     def layer(self, name: Layer) -> tuple[Model, ...]:
         """Gives the models of a layer in build order."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 LINE_WIDTH = 160  # the log file has all of it
+BACKGROUND = {"step-started", "metric-measured", "lineage-traced"}
 LOG_NAME = "sluice.log"
 LOG_BYTES = 20_000_000  # then the file is set aside once, so that a log never fills a disk
 
@@ -36,8 +37,8 @@ def watched(output: Path, *, is_quiet: bool, logs_json: bool) -> Iterator[tuple[
 
 
 def is_news(event: Event) -> bool:
-    """Says whether a person watching wants to hear of an event: not of starts, nor of checks that passed."""
-    return event.kind != "step-started" and event.details.get("outcome") != "pass"
+    """Says whether a person watching wants to hear of an event: not of starts, figures, nor of checks that passed."""
+    return event.kind not in BACKGROUND and event.details.get("outcome") != "pass"
 
 
 def event_line(event: Event) -> str:

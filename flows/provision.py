@@ -49,13 +49,13 @@ def sweep(api: str) -> Swept:
         interrupted = _runs(client, {"state": {"type": {"any_": UNDER_WAY}}})
         for run in interrupted:
             _force(client, run, Crashed(message="The worker or the machine stopped in the middle of this run."))
-        missed = _superseded(_runs(client, {"state": {"type": {"any_": [StateType.SCHEDULED]}}}), datetime.now(UTC))
+        missed = superseded(_runs(client, {"state": {"type": {"any_": [StateType.SCHEDULED]}}}), datetime.now(UTC))
         for run in missed:
             _force(client, run, Cancelled(message="Missed while nothing was up; a newer run catches up."))
     return Swept(len(interrupted), len(missed))
 
 
-def _superseded(scheduled: list[FlowRun], now: datetime) -> list[FlowRun]:
+def superseded(scheduled: list[FlowRun], now: datetime) -> list[FlowRun]:
     """Gives all but the newest of each deployment's runs that a schedule made and whose time has passed."""
     due: dict[object, list[FlowRun]] = defaultdict(list)
     for run in scheduled:

@@ -9,7 +9,7 @@ from lake.catalogue import restricted_of, show_release
 from lake.engine import Session
 from lake.operations import show_operations
 from lake.releases import current_release
-from lake.tables import Store
+from lake.table_versions import Store
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Literal
 
 import click
 
-from lake.engine import EngineError, Session, literal, quote
+from lake.engine import Session, literal, quote
 from lake.errors import ModelError
 
 Form = Literal["table", "json", "csv"]
@@ -41,7 +41,7 @@ def print_query(session: Session, query: str, form: Form) -> None:
 def _columns(session: Session, query: str) -> list[tuple[str, str]]:
     try:
         return [(name, sql_type) for name, sql_type, *_ in session.rows(f"describe (\n{query}\n)")]
-    except EngineError as error:
+    except session.failure as error:
         raise _refused(error) from error
 
 
@@ -62,7 +62,7 @@ def _print_file(session: Session, query: str, form: Form) -> None:
     target = session.scratch / "result"
     try:
         count = session.value(f"copy (from (\n{query}\n)) to {literal(str(target))} ({OPTIONS[form]})")
-    except EngineError as error:
+    except session.failure as error:
         raise _refused(error) from error
     if form == "json" and count == 0:
         click.echo("[]")
@@ -79,11 +79,11 @@ def _print_table(session: Session, query: str) -> None:
 
     try:
         found = session.rows(f"from (\n{query}\n) limit {ROWS_ON_A_TERMINAL + 1}")
-    except EngineError as error:
+    except session.failure as error:
         raise _refused(error) from error
     table = Table()
     for name, sql_type in _columns(session, query):
-        table.add_column(Text(name), justify="right" if _is_number(sql_type) else "left", overflow="fold")
+        table.add_column(Text(name), justify="right" if _is_number(sql_type) else "left", no_wrap=_is_whole(sql_type))
     for row in found[:ROWS_ON_A_TERMINAL]:
         table.add_row(*(Text("" if value is None else str(value)) for value in row))
     Console().print(table)
@@ -91,11 +91,16 @@ def _print_table(session: Session, query: str) -> None:
         click.echo(f"The first {ROWS_ON_A_TERMINAL} rows; --json and --csv print all.", err=True)
 
 
+def _is_whole(sql_type: str) -> bool:
+    """Whether values of a type are read wrongly when broken over two lines."""
+    return _is_number(sql_type) or sql_type == "DATE"
+
+
 def _is_number(sql_type: str) -> bool:
     return sql_type.startswith(("DECIMAL", "DOUBLE", "FLOAT", "HUGEINT")) or sql_type.endswith(("INT", "INTEGER"))
 
 
-def _refused(error: EngineError) -> ModelError:
+def _refused(error: Exception) -> ModelError:
     said, *hints = [line.strip() for line in str(error).split("LINE ", 1)[0].splitlines() if line.strip()]
     cure = " ".join([*hints, '`sluice sql "show all tables"` lists what there is; a query is one select.'])
     return ModelError("query-refused", f"DuckDB refused the query: {said.rstrip('.!')}.", cure=cure)

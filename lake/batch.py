@@ -9,10 +9,12 @@ from lake.contract import Contract
 from lake.ledger import BatchRecord, BatchStatus
 from lake.run import Run
 from lake.sources.delivery import Delivery
-from lake.tables import DataFile, StagedFiles, TableVersion
+from lake.table_versions import DataFile, StagedFiles, TableVersion
 
 BATCH_ID_DIGITS = 32  # of the sha256: 128 bits, beyond any accident
 RECORD_ID_DIGITS = 16
+SETTLING_SECONDS = 2  # coarser than any file system tells time
+NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,12 @@ def identify(contract: Contract, delivery: Delivery, run: Run) -> Batch:
     return Batch(contract, delivery, receipt, batch_id, f"{run.id}-{secrets.token_hex(4)}", run.clock())
 
 
+def _is_settled(batch: Batch) -> bool:
+    """Says whether the file had been left alone long enough that a later change would show in its time of change."""
+    changed_at = batch.receipt.state[-1] / NANOSECONDS
+    return changed_at + SETTLING_SECONDS < batch.started_at.timestamp()
+
+
 def batch_record(
     batch: Batch, run: Run, status: BatchStatus, *, prepared: PreparedBatch | None = None, error: str | None = None
 ) -> BatchRecord:
@@ -94,4 +102,5 @@ def batch_record(
         attempt_id=batch.attempt_id,
         contract_version=batch.contract.version,
         contract_digest=batch.contract.digest,
+        file_state=batch.receipt.state_text if _is_settled(batch) else None,
     )

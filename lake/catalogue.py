@@ -13,7 +13,8 @@ from lake.contract import Contract
 from lake.engine import SCHEMAS, Session, literal, quote, scan_sql, write_database
 from lake.operations import MASK, operator_views
 from lake.releases import Release, ReleasedTable, current_release
-from lake.tables import Store, read_version
+from lake.table_versions import Store
+from lake.tables import read_version
 
 HIDDEN_SCHEMAS = {"landing"}
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from lake.engine import Session, quote, scan_sql
 from lake.releases import Release, ReleasedTable
-from lake.tables import Store, read_version
+from lake.table_versions import Store
+from lake.tables import read_version
 
 
 @dataclass(frozen=True)

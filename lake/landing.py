@@ -5,7 +5,9 @@ nobody refers to, staged files, quarantine rows of an attempt that no commit nam
 count at once. Run again, a batch that is there is left alone and one that is not starts afresh.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,18 +23,18 @@ from lake.formats.reading import Located, Reading
 from lake.ledger import BatchRecord, BatchStatus, record_batches, to_metadata
 from lake.quarantine import QUARANTINE, stage_refused
 from lake.run import Run
+from lake.staged_files import stage_files
+from lake.table_versions import StagedFiles, Store, TableVersion, local_folder
 from lake.tables import (
-    Store,
-    TableVersion,
     append_files,
     commit_files,
-    local_folder,
     read_version,
-    stage_files,
     transaction_of,
 )
 from lake.validation import typed_select
 
+LARGE_BYTES = 256 << 20  # from here on a batch is kept compressed while it is judged
+MANY_ROWS = 1_000_000  # from here on raw files are written in any order, by every thread its own
 METADATA_COLUMNS = (
     ("_run_id", "VARCHAR"),
     ("_batch_id", "VARCHAR"),
@@ -62,13 +64,22 @@ def prepare(session: Session, store: Store, batch: Batch, run: Run) -> PreparedB
 
     Raises SourceError when the delivery cannot be taken as a whole; its bytes are in the archive then, too.
     """
-    archive_batch(store, batch, run)
-    return judge(session, store, batch, run)
+    with archiving(store, batch, run):
+        return judge(session, store, batch, run)
 
 
-def archive_batch(store: Store, batch: Batch, run: Run) -> None:
-    """Puts the received bytes into the archive."""
-    keep(batch.delivery, batch.receipt, archive_root(store))
+@contextmanager
+def archiving(store: Store, batch: Batch, run: Run) -> Iterator[None]:
+    """Puts the received bytes into the archive while the block judges them; both are done when it is left.
+
+    Compressing takes one core for a while that reading leaves idle; nothing is committed before it is done.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        kept = pool.submit(keep, batch.delivery, batch.receipt, archive_root(store))
+        try:
+            yield
+        finally:
+            kept.result()
     run.note(
         "batch-archived",
         batch.contract.source,
@@ -92,7 +103,7 @@ def judge(
     `replayed` is a table (`place`, `record_id`) of the quarantined records that the lines of a replay are.
     """
     contract = batch.contract
-    session.clear_landing()
+    session.clear_landing(is_large=batch.receipt.byte_count > LARGE_BYTES)
     file = make_working_file(
         batch.delivery, batch.receipt, session.scratch, contract.server.options.get("encoding", "utf-8")
     )
@@ -116,20 +127,12 @@ def judge(
 def show_candidate(session: Session, prepared: PreparedBatch) -> None:
     """Makes the session see the batch as the raw gate wants it.
 
-    `landing.<source>` holds the rows that would be added, `raw.<source>` the raw table as it would then be.
+    `raw.<source>` then holds the rows that would be added. What is in raw has passed this gate before, and landing
+    itself compared the batch with it, so a batch costs what it weighs and not what the table weighs.
     """
-    source = quote(prepared.batch.contract.source)
-    accepted = prepared.accepted
-    staged = [file.path for file in accepted.files if file.row_count]
-    gone = {file.path for file in prepared.replaced}
-    kept = [] if prepared.base is None else [file.path for file in prepared.base.files if file.path not in gone]
-    evolved = prepared.base is not None and (
-        prepared.base.evolved or len(prepared.base.columns) != len(accepted.columns)
-    )
-    candidate = scan_sql(staged, accepted.columns)
-    whole = scan_sql([*kept, *staged], accepted.columns, evolved=evolved)
-    session.execute(f"create or replace view landing.{source} as {candidate}")
-    session.execute(f"create or replace view raw.{source} as {whole}")
+    staged = [file.path for file in prepared.accepted.files if file.row_count]
+    candidate = scan_sql(staged, prepared.accepted.columns)
+    session.execute(f"create or replace view raw.{quote(prepared.batch.contract.source)} as {candidate}")
 
 
 def commit(store: Store, prepared: PreparedBatch, run: Run) -> BatchRecord:
@@ -158,6 +161,7 @@ def commit(store: Store, prepared: PreparedBatch, run: Run) -> BatchRecord:
         transaction=batch.batch_id,
         transaction_version=_next_transaction(store, batch),
     )
+    _note_schema(prepared, run)
     run.note(
         "batch-landed",
         source,
@@ -167,6 +171,23 @@ def commit(store: Store, prepared: PreparedBatch, run: Run) -> BatchRecord:
         **prepared.counts,
     )
     return record
+
+
+def _note_schema(prepared: PreparedBatch, run: Run) -> None:
+    """Writes the raw table's columns down when this commit created or changed them."""
+    columns = prepared.accepted.columns
+    known = () if prepared.base is None else prepared.base.columns
+    added = [name for name, _ in columns if name not in dict(known)]
+    if added:
+        contract = prepared.batch.contract
+        run.note(
+            "schema-changed",
+            raw_name(contract),
+            len(added),
+            contract_version=contract.version,
+            columns=[list(column) for column in columns],
+            change="created" if prepared.base is None else f"added {', '.join(added)}",
+        )
 
 
 def set_aside(session: Session, store: Store, batch: Batch, run: Run, status: BatchStatus, error: str) -> BatchRecord:
@@ -233,15 +254,11 @@ def _split(
     base: TableVersion | None,
     replayed: str | None,
 ) -> PreparedBatch:
-    accepted = stage_files(
-        session,
-        store,
-        raw_name(batch.contract),
-        accepted_select(session, batch, run, loaded.columns),
-        partition=batch.contract.partition,
-    )
     broken = loaded.located.broken
-    refused, quarantined, duplicates = stage_refused(session, store, batch, run, loaded.reading, broken, replayed)
+    with ThreadPoolExecutor(1) as pool, session.beside() as second:
+        staging = pool.submit(_stage_accepted, second, store, batch, run, loaded.columns)
+        refused, quarantined, duplicates = stage_refused(session, store, batch, run, loaded.reading, broken, replayed)
+        accepted = staging.result()
     read = session.value("select count(*) from landing.rows")
     read += 0 if broken is None else session.value(f"select count(*) from {broken}")
     if read != accepted.row_count + quarantined + duplicates:
@@ -252,6 +269,17 @@ def _split(
             cure="Report it with the archived batch.",
         )
     return PreparedBatch(batch, read, accepted.row_count, quarantined, duplicates, accepted, refused, base)
+
+
+def _stage_accepted(session: Session, store: Store, batch: Batch, run: Run, columns: Sequence[str]) -> StagedFiles:
+    return stage_files(
+        session,
+        store,
+        raw_name(batch.contract),
+        accepted_select(session, batch, run, columns),
+        partition=batch.contract.partition,
+        any_order=session.value("select count(*) from landing.rows") >= MANY_ROWS,
+    )
 
 
 def accepted_select(session: Session, batch: Batch, run: Run, columns: Sequence[str]) -> str:

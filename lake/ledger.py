@@ -15,7 +15,9 @@ import pyarrow as pa
 
 from lake.engine import Session, columns_of, literal, scan_sql
 from lake.run import Event, Run
-from lake.tables import Commit, Store, append_files, read_commits, read_version, stage_files
+from lake.staged_files import stage_files
+from lake.table_versions import Commit, Store
+from lake.tables import append_files, read_commits, read_version
 
 BatchStatus = Literal["landed", "held", "refused"]
 BATCHES = "ops.batches"
@@ -45,6 +47,7 @@ BATCH_SCHEMA = pa.schema(
         ("attempt_id", pa.string()),
         ("contract_version", pa.string()),
         ("contract_digest", pa.string()),
+        ("file_state", pa.string()),
     ]
 )
 EVENT_SCHEMA = pa.schema(
@@ -65,7 +68,8 @@ class BatchRecord:
     """What became of one batch: one row of `ops.batches`. Counts are records; `table_version` is the raw commit's.
 
     `attempt_id` ties the batch to the quarantine rows of the landing that counted; others of the same batch do not
-    count.
+    count. `file_state` is the received file's inode, size and time of change: a file that still has it is not read
+    again.
     """
 
     run_id: str
@@ -88,6 +92,7 @@ class BatchRecord:
     attempt_id: str
     contract_version: str
     contract_digest: str
+    file_state: str | None = None
 
 
 def to_metadata(record: BatchRecord) -> dict[str, str]:

@@ -10,18 +10,22 @@ from lake.engine import Session, literal, quote
 from lake.ledger import events_sql, latest_batches_sql
 from lake.quarantine import quarantine_view_sql
 from lake.releases import releases_sql
-from lake.tables import Store
+from lake.table_versions import Store
 
 MASK = "***"
-RECORD_KINDS = ("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "step-finished", "run-finished")
+RECORD_KINDS = (  # events that have a view of their own
+    *("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "schema-changed"),
+    *("step-finished", "run-finished"),
+)
 
 
 def operator_views(store: Store, restricted: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Gives the views of `ops` by name; `restricted` are the received names of restricted fields, by source."""
     quarantine = f"select * replace ({_masked(restricted)} as raw_data) from ({quarantine_view_sql(store)})"
     events = events_sql(store)
+    batches = f"select * exclude (attempt_id, contract_digest, file_state) from ({latest_batches_sql(store)})"
     return {
-        "ops.ingestion_log": f"select * exclude (attempt_id, contract_digest) from ({latest_batches_sql(store)})",
+        "ops.ingestion_log": batches,
         "ops.quarantine": quarantine,
         "ops.exceptions": "select * from ops.quarantine",
         "ops.ingestion_errors": "select * from ops.quarantine",

@@ -9,7 +9,9 @@ from lake.engine import Session, literal, scan_sql
 from lake.formats.reading import Reading
 from lake.ledger import latest_batches_sql
 from lake.run import Run
-from lake.tables import StagedFiles, Store, read_version, stage_files
+from lake.staged_files import stage_files
+from lake.table_versions import StagedFiles, Store
+from lake.tables import read_version
 from lake.validation import reason_table
 
 QUARANTINE = "ops.quarantine"

@@ -14,13 +14,15 @@ from lake.contract import Contract
 from lake.engine import Session, literal, quote, scan_sql
 from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
-from lake.landing import archive_batch, archive_root, judge, set_aside
+from lake.landing import archive_root, archiving, judge, set_aside
 from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
 from lake.sources.delivery import Delivery
 from lake.sources.files import file_delivery
-from lake.tables import DataFile, Store, read_version, stage_files
+from lake.staged_files import stage_files
+from lake.table_versions import DataFile, Store
+from lake.tables import read_version
 
 SHORTEST_PREFIX = 4
 
@@ -121,8 +123,8 @@ def make_replay(
 
 def judge_replay(session: Session, store: Store, batch: Batch, run: Run) -> PreparedBatch:
     """Archives and judges a replay; its commit marks the records that land as replayed."""
-    archive_batch(store, batch, run)
-    return judge(session, store, batch, run, replayed="ops.replayed")
+    with archiving(store, batch, run):
+        return judge(session, store, batch, run, replayed="ops.replayed")
 
 
 def _apply_mended(session: Session, contract: Contract, mended: Path) -> None:

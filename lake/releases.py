@@ -16,7 +16,9 @@ import pyarrow as pa
 from lake.engine import Session, columns_of, scan_sql
 from lake.errors import CommitConflict, TableError
 from lake.run import Run
-from lake.tables import Store, TableVersion, commit_files, read_version, stage_files
+from lake.staged_files import stage_files
+from lake.table_versions import Store, TableVersion
+from lake.tables import commit_files, read_version
 
 RELEASES = "_releases"
 FEW_FILES = 32  # beyond this many small files the next publication rewrites the table in one

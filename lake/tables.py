@@ -7,8 +7,6 @@ invisible to every reader and swept by vacuum, so candidates cost one write, and
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -17,96 +15,18 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Sc
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake.engine import Session, columns_of, storable_sql
+from lake.engine import columns_of
 from lake.errors import CommitConflict, TableError
-from lake.file_statistics import file_statistics
+from lake.table_versions import Commit, DataFile, StagedFiles, Store, TableVersion
 
 APPEND_RETRIES = 50  # concurrent appends never contradict each other: each retry only takes the next version number
 OUR_TABLES = {
     "delta.enableExpiredLogCleanup": "false",  # else ledger and rollback die after 30 days
     "delta.checkpointInterval": "50",
 }
+TRY_AGAIN = "Run it again; nothing was lost or written twice."
 METADATA_PREFIX = "sluice."
 EVOLVED = "columns were added"  # the table's description says so: readers then look for columns by name, file by file
-
-
-@dataclass(frozen=True)
-class Store:
-    """The lake's place: a folder or an object store's URI, and the store's options (credentials, endpoint)."""
-
-    uri: str
-    options: Mapping[str, str]
-
-    def table_uri(self, name: str) -> str:
-        """Gives the place of a table such as `marts.sales_daily`."""
-        return f"{self.uri.rstrip('/')}/{name.replace('.', '/')}"
-
-
-@dataclass(frozen=True)
-class DataFile:
-    """One Parquet file of a table version: absolute path, rows, bytes, partition values as Delta writes them."""
-
-    path: str
-    row_count: int
-    byte_count: int
-    partition_values: Mapping[str, str | None]
-
-
-@dataclass(frozen=True)
-class TableVersion:
-    """One version of a Delta table: the files its readers see, and its columns as (name, DuckDB type).
-
-    `evolved` says that columns were added, so that older files may lack some.
-    """
-
-    name: str
-    uri: str
-    version: int
-    files: tuple[DataFile, ...]
-    columns: tuple[tuple[str, str], ...]
-    partition: tuple[str, ...]
-    evolved: bool = False
-
-    @property
-    def row_count(self) -> int:
-        """How many rows this version holds."""
-        return sum(file.row_count for file in self.files)
-
-    @property
-    def byte_count(self) -> int:
-        """How many bytes its files take."""
-        return sum(file.byte_count for file in self.files)
-
-
-@dataclass(frozen=True)
-class StagedFiles:
-    """Parquet files written into a table's folder and not committed: no reader sees them yet."""
-
-    name: str
-    files: tuple[DataFile, ...]
-    statistics: tuple[str, ...]
-    columns: tuple[tuple[str, str], ...]
-    schema: pa.Schema
-    partition: tuple[str, ...]
-
-    @property
-    def row_count(self) -> int:
-        """How many rows are staged."""
-        return sum(file.row_count for file in self.files)
-
-    @property
-    def byte_count(self) -> int:
-        """How many bytes are staged."""
-        return sum(file.byte_count for file in self.files)
-
-
-@dataclass(frozen=True)
-class Commit:
-    """One commit of a table: its version, instant (UTC milliseconds) and the metadata we wrote with it."""
-
-    version: int
-    timestamp_ms: int
-    metadata: Mapping[str, str]
 
 
 def read_version(store: Store, name: str, version: int | None = None) -> TableVersion | None:
@@ -124,17 +44,6 @@ def changed_files(store: Store, name: str, old: int, new: int) -> tuple[tuple[Da
     after = {file.path: file for file in _expect(store, name, new).files}
     removed = tuple(file for path, file in before.items() if path not in after)
     return removed, tuple(file for path, file in after.items() if path not in before)
-
-
-def stage_files(session: Session, store: Store, name: str, query: str, *, partition: Sequence[str] = ()) -> StagedFiles:
-    """Writes a query's rows as Parquet into the table's folder, without committing them."""
-    uri = store.table_uri(name)
-    select, columns = storable_sql(session, query)
-    schema = _plain_schema(session.arrow(f"select * from ({select}) limit 0").schema)
-    written = session.copy_parquet(select, uri, partition)
-    files = tuple(DataFile(file.path, file.row_count, file.byte_count, file.partition_values) for file in written)
-    statistics = tuple(file_statistics(file, dict(columns)) for file in written)
-    return StagedFiles(name, files, statistics, columns, schema, tuple(partition))
 
 
 def commit_files(
@@ -181,16 +90,6 @@ def append_files(store: Store, name: str, staged: StagedFiles, metadata: Mapping
     table = _evolve(table, staged)
     _commit(table, _additions(staged, table), metadata or {}, None, 1, retries=APPEND_RETRIES)
     return table.version()
-
-
-def create_table(session: Session, store: Store, name: str, query: str, partition: Sequence[str] = ()) -> None:
-    """Creates an empty table with the columns of a query, unless it is there already."""
-    if _open(store, name) is not None:
-        return
-    select, columns = storable_sql(session, query)
-    schema = _plain_schema(session.arrow(f"select * from ({select}) limit 0").schema)
-    with suppress(CommitConflict):  # somebody else created it in this moment
-        _create(store, name, StagedFiles(name, (), (), columns, schema, tuple(partition)))
 
 
 def restore_version(store: Store, name: str, version: int) -> int:
@@ -322,7 +221,7 @@ def _replace_schema(store: Store, staged: StagedFiles, version: int, metadata: M
         raise CommitConflict(
             "commit-conflict",
             f"Another writer committed to {staged.name} while its columns were replaced.",
-            cure="Run it again; nothing was lost or written twice.",
+            cure=TRY_AGAIN,
         )
     _commit(table, _additions(staged, table), metadata, None, 1, retries=0)
     return table.version()
@@ -431,36 +330,18 @@ def _commit_of(entry: Mapping[str, Any]) -> Commit:
     return Commit(int(entry["version"]), int(entry.get("timestamp", 0)), ours)
 
 
-def _plain_schema(schema: pa.Schema) -> pa.Schema:
-    """Gives the schema Delta stores: extension types by their storage, every field nullable."""
-    return pa.schema(
-        [pa.field(field.name, getattr(field.type, "storage_type", field.type), nullable=True) for field in schema]
-    )
-
-
 @contextmanager
 def _translated(name: str) -> Iterator[None]:
     """Turns Delta's exceptions into ours, in one place."""
     try:
         yield
     except CommitFailedError as error:
-        raise CommitConflict(
-            "commit-conflict",
-            f"Another writer committed to {name} first: {error}.",
-            cure="Run it again; nothing was lost or written twice.",
-        ) from error
+        message = f"Another writer committed to {name} first: {error}."
+        raise CommitConflict("commit-conflict", message, cure=TRY_AGAIN) from error
     except TableNotFoundError:
         raise
     except DeltaError as error:
         if "already exists" in str(error):
-            raise CommitConflict(
-                "commit-conflict",
-                f"Another writer created {name} first: {error}.",
-                cure="Run it again; nothing was lost or written twice.",
-            ) from error
+            message = f"Another writer created {name} first: {error}."
+            raise CommitConflict("commit-conflict", message, cure=TRY_AGAIN) from error
         raise TableError("table-broken", f"Delta could not serve {name}: {error}.", cure="See the message.") from error
-
-
-def local_folder(store: Store) -> Path | None:
-    """Gives the lake's folder when it is a local one, else None."""
-    return None if "://" in store.uri else Path(store.uri)

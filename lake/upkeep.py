@@ -8,7 +8,8 @@ from lake.ledger import BATCHES, EVENTS
 from lake.quarantine import QUARANTINE
 from lake.releases import RELEASES, kept_versions, list_releases
 from lake.run import Run
-from lake.tables import Store, compact_table, read_version, vacuum_table
+from lake.table_versions import Store
+from lake.tables import compact_table, read_version, vacuum_table
 
 MANY_SMALL_FILES = 64
 SMALL_FILE_BYTES = 16 << 20

@@ -21,17 +21,17 @@ def names_of(given: Names) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def known_format(code: str) -> str:
+def known_format(form: str) -> str:
     """Gives a format back; raises ModelError for one there is not."""
-    if code and code.split(":")[0] not in KINDS:
-        raise ModelError("page-choice", f"format='{code}' is not known.", cure=f"Use one of {', '.join(KINDS)}.")
-    return code
+    if form and form.split(":")[0] not in KINDS:
+        raise ModelError("page-choice", f"format='{form}' is not known.", cure=f"Use one of {', '.join(KINDS)}.")
+    return form
 
 
-def column_of(result: Result, name: str, code: str) -> Column:
+def column_of(result: Result, name: str, form: str) -> Column:
     """Gives a result's column, in the format asked for if any."""
     column = result.column(name)
-    return replace(column, format=known_format(code) or column.format)
+    return replace(column, format=known_format(form) or column.format)
 
 
 def relabel(result: Result, name: str, labels: Mapping[str, str] | None) -> Column:

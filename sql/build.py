@@ -13,7 +13,9 @@ from typing import Literal, Protocol
 
 from lake.engine import Session
 from lake.errors import ModelError
-from lake.tables import DataFile, StagedFiles, Store, TableVersion, read_version, stage_files
+from lake.staged_files import stage_files
+from lake.table_versions import DataFile, StagedFiles, Store, TableVersion
+from lake.tables import read_version
 from sql.inputs import Columns, Standing, columns_in, show_table
 from sql.models import Model, code_digest, physical_inputs, read_parameters
 from sql.narrowing import narrowing_filter

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from lake.releases import ReleasedTable
-from lake.tables import DataFile, Store, commit_files, read_version, restore_version
+from lake.table_versions import DataFile, Store
+from lake.tables import commit_files, read_version, restore_version
 from sql.build import Candidate
 from sql.inputs import Standing
 

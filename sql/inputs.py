@@ -7,7 +7,9 @@ from pathlib import Path
 
 from lake.engine import Session, literal, quote, scan_sql
 from lake.errors import ModelError
-from lake.tables import DataFile, Store, TableVersion, commit_files, read_commits, read_version, stage_files
+from lake.staged_files import stage_files
+from lake.table_versions import DataFile, Store, TableVersion
+from lake.tables import commit_files, read_commits, read_version
 from sql.models import Model, unknown_table
 
 Columns = tuple[tuple[str, str], ...]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lake.engine import Session, literal, quote
 from lake.errors import ModelError
-from lake.tables import DataFile
+from lake.table_versions import DataFile
 from sql.header import nearest
 from sql.inputs import Columns, Standing, quoted, scan_files, show_table
 from sql.models import Model, physical_inputs

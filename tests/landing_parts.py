@@ -11,7 +11,8 @@ from lake.landing import commit, is_landed, prepare
 from lake.ledger import sweep_commits
 from lake.run import Run, begin_run
 from lake.sources.files import file_delivery
-from lake.tables import Store, read_version
+from lake.table_versions import Store
+from lake.tables import read_version
 
 STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from lake.engine import EngineLimits, Session, scan_sql
 from lake.releases import ReleasedTable
-from lake.tables import Store, commit_files, read_version, stage_files
+from lake.staged_files import stage_files
+from lake.table_versions import Store
+from lake.tables import commit_files, read_version
 from sql.build import Bench, Candidate, build_models
 from sql.commits import commit_candidate, released_table
 from sql.inputs import prepare_inputs, reference_tables

@@ -17,7 +17,7 @@ from lake.draft import draft_contract, snake_case
 from lake.engine import EngineLimits, Session
 from lake.errors import SourceError
 from lake.odcs import read_contract
-from lake.tables import Store
+from lake.table_versions import Store
 from lake.validation import typed_select
 from tests.landing_parts import land
 

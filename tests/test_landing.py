@@ -12,7 +12,8 @@ import zstandard
 
 from lake.contract import Column
 from lake.errors import SourceError
-from lake.tables import Store, read_version, transaction_of
+from lake.table_versions import Store
+from lake.tables import read_version, transaction_of
 from tests.landing_parts import HEADER, SHOP, contract_with, counts, land, quarantine_rows, raw_rows
 
 GOOD = "a1,2024-01-05,North,3,2.50,x\n"

@@ -14,7 +14,7 @@ from lake.ledger import find_batches, sweep_commits
 from lake.quarantine import quarantine_view_sql
 from lake.relanding import find_batch, judge_again, judge_replay, make_replay, recall
 from lake.sources.files import file_delivery
-from lake.tables import Store
+from lake.table_versions import Store
 from tests.landing_parts import HEADER, SHOP, begin, contract_with, counts, land, raw_rows
 
 ROWS = [

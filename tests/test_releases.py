@@ -21,7 +21,9 @@ from lake.releases import (
     resume,
     rollback,
 )
-from lake.tables import Store, commit_files, read_version, stage_files
+from lake.staged_files import stage_files
+from lake.table_versions import Store
+from lake.tables import commit_files, read_version
 from lake.upkeep import tidy
 from tests.landing_parts import HEADER, SHOP, begin, contract_with, land
 

@@ -8,17 +8,16 @@ import pytest
 
 from lake.engine import EngineLimits, Session, scan_sql
 from lake.errors import CommitConflict, TableError
+from lake.staged_files import stage_files
+from lake.table_versions import Store
 from lake.tables import (
-    Store,
     append_files,
     changed_files,
     commit_files,
     compact_table,
-    create_table,
     read_commits,
     read_version,
     restore_version,
-    stage_files,
     transaction_of,
     vacuum_table,
 )
@@ -108,8 +107,8 @@ def test_a_commit_over_a_version_that_moved_is_refused(session, store):
 
 def test_transactions_and_metadata_are_found_again(session, store):
     """A commit carries its transaction and our metadata, also when it adds no row."""
-    create_table(session, store, "raw.x", ROWS)
-    commit_files(store, "raw.x", None, expected_version=0, metadata={"batch": "b1"}, transaction="b1")
+    none = stage_files(session, store, "raw.x", f"from ({ROWS}) where false")
+    commit_files(store, "raw.x", none, expected_version=None, metadata={"batch": "b1"}, transaction="b1")
     assert transaction_of(store, "raw.x", "b1") == 1
     assert transaction_of(store, "raw.x", "b2") is None
     assert [(commit.version, dict(commit.metadata)) for commit in read_commits(store, "raw.x", 0)] == [

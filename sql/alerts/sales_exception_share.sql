@@ -16,7 +16,7 @@ measured as (
         quarantined_count,
         read_count,
         quarantined_count / read_count as measured,
-        0.10 as threshold,
+        cast(0.10 as double) as threshold,
     from landed
 ),
 

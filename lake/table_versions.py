@@ -1,0 +1,91 @@
+"""What a table is made of: its place, its files, and its versions as readers see them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Store:
+    """The lake's place: a folder or an object store's URI, and the store's options (credentials, endpoint)."""
+
+    uri: str
+    options: Mapping[str, str]
+
+    def table_uri(self, name: str) -> str:
+        """Gives the place of a table such as `marts.sales_daily`."""
+        return f"{self.uri.rstrip('/')}/{name.replace('.', '/')}"
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file of a table version: absolute path, rows, bytes, partition values as Delta writes them."""
+
+    path: str
+    row_count: int
+    byte_count: int
+    partition_values: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class TableVersion:
+    """One version of a Delta table: the files its readers see, and its columns as (name, DuckDB type).
+
+    `evolved` says that columns were added, so that older files may lack some.
+    """
+
+    name: str
+    uri: str
+    version: int
+    files: tuple[DataFile, ...]
+    columns: tuple[tuple[str, str], ...]
+    partition: tuple[str, ...]
+    evolved: bool = False
+
+    @property
+    def row_count(self) -> int:
+        """How many rows this version holds."""
+        return sum(file.row_count for file in self.files)
+
+    @property
+    def byte_count(self) -> int:
+        """How many bytes its files take."""
+        return sum(file.byte_count for file in self.files)
+
+
+@dataclass(frozen=True)
+class StagedFiles:
+    """Parquet files written into a table's folder and not committed: no reader sees them yet."""
+
+    name: str
+    files: tuple[DataFile, ...]
+    statistics: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
+    schema: pa.Schema
+    partition: tuple[str, ...]
+
+    @property
+    def row_count(self) -> int:
+        """How many rows are staged."""
+        return sum(file.row_count for file in self.files)
+
+    @property
+    def byte_count(self) -> int:
+        """How many bytes are staged."""
+        return sum(file.byte_count for file in self.files)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit of a table: its version, instant (UTC milliseconds) and the metadata we wrote with it."""
+
+    version: int
+    timestamp_ms: int
+    metadata: Mapping[str, str]
+
+
+def local_folder(store: Store) -> Path | None:
+    """Gives the lake's folder when it is a local one, else None."""
+    return None if "://" in store.uri else Path(store.uri)

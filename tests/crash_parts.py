@@ -1,0 +1,336 @@
+"""A small shop in a folder of its own, runs of it in real processes that may be killed, and what its lake then holds.
+
+As a script: `python -m tests.crash_parts run PROJECT [MART]... [--kill-at N]` is one run of the pipeline that kills
+itself at its n-th event; `python -m tests.crash_parts watch FOLDER` reads every lake below a folder until told to stop.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from flows.outcome import Outcome
+from flows.pipeline import run_pipeline
+from flows.steps import plain_step
+from lake.catalogue import restricted_of, show_release
+from lake.engine import EngineLimits, Session
+from lake.operations import show_operations
+from lake.project import open_project
+from lake.releases import current_release
+from lake.run import Event, begin_run, system_clock
+from lake.settings import Settings
+from lake.table_versions import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+LIMITS = EngineLimits(memory="300MB", threads=2)
+LONGEST_RUN_SECONDS = 120
+
+CONTRACT = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: orders
+name: Orders
+version: 1.0.0
+status: active
+domain: shop
+team: {name: Shop, members: [{username: shop@localhost, role: owner}]}
+servers:
+  - {server: inbox, type: local, path: inbox/*.csv, format: csv}
+schema:
+  - name: orders
+    physicalType: table
+    description: One row per order.
+    customProperties:
+      - {property: duplicatePolicy, value: first-wins}
+      - {property: driftPolicy, value: evolve}
+    properties:
+      - {name: order_id, logicalType: string, physicalType: varchar, description: The order's number.,
+         primaryKey: true, primaryKeyPosition: 1, required: true}
+      - {name: sold_on, logicalType: date, physicalType: date, description: The day of the sale., required: true}
+      - {name: region, logicalType: string, physicalType: varchar, description: Where., required: true}
+      - {name: amount_eur, logicalType: number, physicalType: "decimal(12,2)", description: What was paid.,
+         required: true, logicalTypeOptions: {minimum: 0}}
+"""
+STAGING = """\
+select
+    order_id,
+    sold_on,
+    cast(date_trunc('month', sold_on) as date) as sold_month,
+    region,
+    amount_eur,
+from raw.orders
+"""
+BY_MONTH = """\
+select
+    sold_month,
+    region,
+    count(*) as order_count,
+    cast(sum(amount_eur) as decimal(18, 2)) as amount_eur,
+from staging.stg_orders
+group by sold_month, region
+"""
+BY_ZONE = """\
+select
+    coalesce(zone, 'elsewhere') as zone,
+    count(*) as order_count,
+    cast(sum(amount_eur) as decimal(18, 2)) as amount_eur,
+from staging.stg_orders
+left join reference.zones using (region)
+group by zone
+"""
+RECONCILIATION = """\
+checks:
+  - failed rows:
+      name: every batch's records are accepted, quarantined or duplicate
+      fail query: |
+        select batch_id from ops.ingestion_log
+        where status = 'landed' and read_count <> accepted_count + quarantined_count + duplicate_count
+  - failed rows:
+      name: no order and no cent is lost on the way to {mart}
+      fail query: |
+        select lines.*, totals.*
+        from (select count(*) as lines, coalesce(sum(amount_eur), 0) as paid from raw.orders) as lines, (
+            select coalesce(sum(order_count), 0) as orders, coalesce(sum(amount_eur), 0) as total from {mart}
+        ) as totals
+        where lines <> orders or paid <> total
+"""
+NOT_NEGATIVE = """\
+checks for {table}:
+  - negative_amounts:
+      name: no negative amount
+      negative_amounts expression: count(*) filter (where amount_eur < 0)
+      fail: when > 0
+"""
+HEADER = "order_id,sold_on,region,amount_eur\n"
+FIRST_FILE = HEADER + (
+    "o1,2026-01-10,north,10.00\n"
+    "o2,2026-01-11,south,2.50\n"
+    "o3,,north,1.00\n"
+    "o1,2026-01-10,north,10.0\n"
+    "o4,2026-02-01,east,7.25\n"
+    "o5,2026-02-02,south,-1.00\n"
+    "o6,2026-02-03\n"
+)
+SECOND_FILE = HEADER.replace("\n", ",colour\n") + (
+    "o7,2026-01-31,north,4.00,red\n"
+    "o2,2026-01-11,south,99.00,\n"
+    "o8,2026-03-01,west,3.30,blue\n"
+    "o9,never,west,3.30,blue\n"
+    "o8,2026-03-01,west,3.30,blue\n"
+)
+THIRD_FILE = HEADER + "o10,2026-03-02,south,6.05\no4,2026-02-01,east,7.25\n"
+
+STATE = {
+    "raw": "select * exclude (_run_id, _ingested_at) from raw.orders order by all",
+    "ledger": (
+        "select batch_id, origin, status, read_count, accepted_count, quarantined_count, duplicate_count, byte_count,"
+        " checksum from ops.ingestion_log order by all"
+    ),
+    "quarantine": (
+        "select batch_id, origin, line, record_id, stage, category, rule, reasons, column_name, details, raw_data,"
+        " replayed_at from ops.quarantine order by all"
+    ),
+    "staging": "select * from staging.stg_orders order by all",
+    "by_month": "select * from marts.by_month order by all",
+    "by_zone": "select * from marts.by_zone order by all",
+    "released": (
+        "select distinct table_name, kind, row_count from ops.releases"
+        " where release_id = (select max(release_id) from ops.releases) order by all"
+    ),
+}
+ONE_WHOLE_STATE = """
+    select
+        (select sum(order_count) from marts.by_month), (select sum(amount_eur) from marts.by_month),
+        (select sum(order_count) from marts.by_zone), (select sum(amount_eur) from marts.by_zone),
+        (select count(*) from staging.stg_orders), (select sum(amount_eur) from staging.stg_orders)
+"""
+
+
+def make_shop(folder: Path, *files: str) -> Path:
+    """Gives a project with one source, a staging view, a partitioned mart, a whole one, and checks."""
+    texts = {
+        "lake/contracts/orders.yaml": CONTRACT,
+        "sql/reference/zones.csv": "region,zone\nnorth,hills\nsouth,coast\n",
+        "sql/staging/stg_orders.sql": _model(STAGING, "order_id"),
+        "sql/marts/by_month.sql": _model(BY_MONTH, "sold_month, region", "partition: sold_month\n"),
+        "sql/marts/by_zone.sql": _model(BY_ZONE, "zone"),
+        "checks/staging/stg_orders.yml": NOT_NEGATIVE.format(table="stg_orders"),
+        "checks/marts/by_month.yml": NOT_NEGATIVE.format(table="by_month"),
+        "checks/marts/by_zone.yml": NOT_NEGATIVE.format(table="by_zone"),
+        "checks/pipeline/by_month.yml": RECONCILIATION.format(mart="marts.by_month"),
+        "checks/pipeline/by_zone.yml": RECONCILIATION.format(mart="marts.by_zone"),
+    }
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (folder / "inbox").mkdir(exist_ok=True)
+    for text in files:
+        deliver(folder, text)
+    return folder
+
+
+def deliver(folder: Path, text: str, name: str | None = None) -> Path:
+    """Puts one more file into the inbox, complete from the first moment."""
+    inbox = folder / "inbox"
+    path = inbox / (name or f"{len(list(inbox.iterdir())) + 1:03}.csv")
+    part = folder / f".{path.name}"
+    part.write_text(text)
+    return part.replace(path)
+
+
+def copy_shop(source: Path, target: Path) -> Path:
+    """Gives a copy of a shop and its lake."""
+    return Path(shutil.copytree(source, target))
+
+
+def run_here(folder: Path, *marts: str, observers: tuple[Callable[[Event], None], ...] = ()) -> Outcome:
+    """Runs the pipeline of a project in this process."""
+    run = begin_run("tester", clock=system_clock, observers=observers)
+    return run_pipeline(open_project(folder), settings_of(folder), run, marts, [], plain_step)
+
+
+def settings_of(folder: Path) -> Settings:
+    return Settings.read(folder, memory_limit="300MB", threads=2, retry_delays_seconds=())
+
+
+def store_of(folder: Path) -> Store:
+    return Store(settings_of(folder).uri, {})
+
+
+def start_run(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Starts a run of the pipeline in a process of its own."""
+    command = [sys.executable, "-m", "tests.crash_parts", "run", str(folder), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(child: "subprocess.Popen[str]") -> dict[str, Any]:
+    """Waits for a run that was not killed, and gives its outcome as JSON holds it."""
+    out, said = child.communicate(timeout=LONGEST_RUN_SECONDS)
+    assert child.returncode == 0, said
+    return json.loads(out)  # type: ignore[no-any-return]
+
+
+def lake_state(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Gives all that a lake holds, but for ids and instants of runs."""
+    store = store_of(folder)
+    with Session(LIMITS) as session:
+        release = current_release(session, store)
+        assert release is not None
+        nothing = restricted_of([])
+        show_operations(session, store, nothing.received)
+        show_release(session, store, release, nothing)
+        return {name: session.rows(sql) for name, sql in STATE.items()}
+
+
+def catalogue_state(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Gives the same as `lake_state`, as any DuckDB client reads it from `lake.duckdb`."""
+    with duckdb.connect(str(folder / "lake" / "data" / "lake.duckdb"), read_only=True) as client:
+        return {name: client.sql(sql).fetchall() for name, sql in STATE.items()}
+
+
+@contextmanager
+def readers_watching(folder: Path) -> Iterator[None]:
+    """Lets a reader in a process of its own read every lake below a folder; what it saw must have been whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stop = folder / "stop-reading"
+    command = [sys.executable, "-m", "tests.crash_parts", "watch", str(folder)]
+    child = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield
+    finally:
+        stop.touch()
+        out, _ = child.communicate(timeout=60)
+    seen = json.loads(out)
+    assert seen["wrong"] == []
+    assert seen["reads"] > 0
+
+
+def watch(folder: Path) -> dict[str, Any]:
+    """Reads every lake below a folder, through `lake.duckdb` and through the release, until told to stop."""
+    reads, wrong = 0, []
+    while not (folder / "stop-reading").exists():
+        for catalogue in folder.glob("*/lake/data/lake.duckdb"):
+            project = catalogue.parents[2]
+            for read in (_read_catalogue, _read_release):
+                if not catalogue.exists():  # the test is through with this lake
+                    continue
+                found = read(project)
+                reads += found is not None
+                if found is not None and len({found[0], found[2], found[4]} | {found[1], found[3], found[5]}) > 2:
+                    wrong.append(f"{project.name} {read.__name__} {found}")
+        time.sleep(0.02)
+    return {"reads": reads, "wrong": wrong}
+
+
+def _read_catalogue(folder: Path) -> tuple[Any, ...] | None:
+    with duckdb.connect(str(folder / "lake" / "data" / "lake.duckdb"), read_only=True) as client:
+        if not client.sql("from duckdb_views() where schema_name = 'marts'").fetchall():
+            return None
+        return client.sql(ONE_WHOLE_STATE).fetchone()
+
+
+def _read_release(folder: Path) -> tuple[Any, ...] | None:
+    store = store_of(folder)
+    with Session(LIMITS) as session:
+        release = current_release(session, store)
+        if release is None:
+            return None
+        show_release(session, store, release, restricted_of([]))
+        return session.rows(ONE_WHOLE_STATE)[0]
+
+
+def _model(sql: str, grain: str, header: str = "") -> str:
+    return f"/*\ndescription: Orders.\ngrain: one row per {grain}\nowner: shop\n{header}*/\n{sql}"
+
+
+def _killer(at: int) -> Callable[[Event], None]:
+    """Gives an observer that kills this very process at the n-th event, as a power cut would."""
+    events = iter(range(1, sys.maxsize))
+
+    def observe(_event: Event) -> None:
+        if next(events) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return observe
+
+
+def _wait_for(start: Path | None) -> None:
+    while start is not None and not start.exists():
+        time.sleep(0.001)
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=("run", "watch"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("marts", nargs="*")
+    parser.add_argument("--kill-at", type=int)
+    parser.add_argument("--start", type=Path, help="Begin when this file is there.")
+    given = parser.parse_args(arguments)
+    if given.what == "watch":
+        told = watch(given.folder)
+    else:
+        _wait_for(given.start)
+        observers = () if given.kill_at is None else (_killer(given.kill_at),)
+        told = run_here(given.folder, *given.marts, observers=observers).as_json()
+    sys.stdout.write(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

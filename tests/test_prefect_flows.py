@@ -1,0 +1,173 @@
+"""The pipeline in Prefect: a real server and worker, started once by `sluice up` itself."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from flows.prefect_api import find_api
+from tests.shop_project import deliver_negative_orders, write_shop
+
+READY_SECONDS = 150.0
+DEPLOYMENT = """\
+name: shop
+deployments:
+  - name: daily
+    entrypoint: flows.prefect_flows.pipeline
+    parameters: {marts: [daily_orders]}
+    work_pool: {name: sluice}
+    concurrency_limit: {limit: 1, collision_strategy: ENQUEUE}
+"""
+FLAKY_FLOW = """\
+import sys
+from pathlib import Path
+
+from prefect import flow
+
+from flows.prefect_steps import prefect_step
+from lake.errors import GateFailed, SourceError
+from lake.settings import Settings
+
+tries = Path(sys.argv[1])
+error = {"source": SourceError, "gate": GateFailed}[sys.argv[2]]
+
+
+def land():
+    count = len(tries.read_text()) if tries.exists() else 0
+    tries.write_text("x" * (count + 1))
+    if count < 2:
+        raise error("not-there", "The provider did not answer.")
+    return count + 1
+
+
+@flow
+def flaky():
+    settings = Settings.read(Path("."), retry_delays_seconds=(0.01, 0.02, 0.04))
+    return prefect_step(settings)("land orders", land)()
+
+
+print("landed at try", flaky())
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A shop with its own Prefect up: the project, the address, and a way to run programs beside it."""
+
+    shop: Path
+    process: subprocess.Popen[str]
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs `python ...` in the project, with what `sluice up` wrote as the only word on where the server is."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        environment |= {"PREFECT_PROFILES_PATH": str(self.shop / ".prefect" / "profiles.toml")}
+        return subprocess.run(
+            [sys.executable, *arguments], cwd=self.shop, env=environment, capture_output=True, text=True, timeout=120
+        )
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """`sluice up` on a free port; everything it started must be gone when it is told to stop."""
+    shop = write_shop(tmp_path_factory.mktemp("up") / "shop")
+    (shop / "prefect.yaml").write_text(DEPLOYMENT, encoding="utf-8")
+    command = [sys.executable, "-m", "flows", "up", "--port", "0", "--project", str(shop)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("Sluice is up: http://127.0.0.1:"), line
+        yield Served(shop, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(READY_SECONDS)
+    assert process.returncode == 130
+    assert _children_of(shop) == []
+
+
+def _children_of(shop: Path) -> list[str]:
+    """Gives the command lines of processes that still run for a project."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        try:
+            environment = (folder / "environ").read_bytes() if folder.name.isdecimal() else b""
+            if f"PREFECT_HOME={shop}/.prefect".encode() in environment:
+                found.append((folder / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue  # it ended while we looked, or is not ours to read
+    return found
+
+
+def test_prefect_flows_deployment_runs_and_exits_zero(served: Served) -> None:
+    """A deployment's run completes, `--watch` exits 0, and the marts are there."""
+    ran = served.call("-m", "prefect", "deployment", "run", "pipeline/daily", "--watch")
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    shown = served.call("-m", "flows", "sql", "select sum(order_count) as orders from marts.daily_orders", "--csv")
+    assert shown.stdout.split() == ["orders", "3"]
+
+
+def test_prefect_flows_run_by_hand_is_in_the_history(served: Served) -> None:
+    """`sluice run` finds the server by itself, and its flow and task runs have names a person understands."""
+    ran = served.call("-m", "flows", "run", "daily_orders")
+
+    assert ran.returncode == 0, ran.stderr
+    assert f"in the history of {find_api(served.shop, {})}" in ran.stderr
+    runs = served.call("-m", "prefect", "flow-run", "ls", "--output", "json").stdout
+    assert '"daily_orders 20' in runs
+    assert '"daily 20' in runs
+
+
+def test_prefect_flows_failed_gate_exits_non_zero(served: Served) -> None:
+    """A closed gate makes the flow run Failed, with its reason, and both ways of running exit non-zero."""
+    deliver_negative_orders(served.shop)
+
+    watched = served.call("-m", "prefect", "deployment", "run", "pipeline/daily", "--watch")
+    by_hand = served.call("-m", "flows", "run", "daily_orders", "-q")
+
+    assert watched.returncode == 1
+    assert "Failed" in watched.stdout
+    assert by_hand.returncode == 1
+    assert "[gate-failed]" in by_hand.stderr
+    assert "Traceback" not in by_hand.stderr
+
+
+def test_prefect_flows_step_is_retried_when_its_source_fails(served: Served, tmp_path: Path) -> None:
+    """A source that fails twice is tried a third time; a closed gate is not tried again."""
+    script = tmp_path / "flaky.py"
+    script.write_text(FLAKY_FLOW, encoding="utf-8")
+
+    retried = served.call(str(script), str(tmp_path / "source"), "source")
+    refused = served.call(str(script), str(tmp_path / "gate"), "gate")
+
+    assert "landed at try 3" in retried.stdout, retried.stderr
+    assert refused.returncode != 0
+    assert (tmp_path / "gate").read_text() == "x"
+
+
+def test_prefect_flows_sweep_ends_what_was_left_running(served: Served) -> None:
+    """A run nobody runs any more is marked Crashed, and of missed scheduled runs the newest stays."""
+    api = find_api(served.shop, {})
+    assert api is not None
+    script = f"""
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.states import Running
+from flows.provision import sweep
+
+with SyncPrefectClient({api!r}) as client:
+    deployment = client.read_deployment_by_name("pipeline/daily")
+    left = client.create_flow_run_from_deployment(deployment.id)
+    client.set_flow_run_state(left.id, Running(), force=True)
+    print(sweep({api!r}).crashed >= 1, client.read_flow_run(left.id).state.type.value)
+"""
+
+    swept = served.call("-c", script)
+
+    assert swept.stdout.split() == ["True", "CRASHED"], swept.stderr
