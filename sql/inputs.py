@@ -1,6 +1,6 @@
 """What a build reads: raw and reference tables at their newest version, standing in the session under their names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -40,14 +40,16 @@ def prepare_inputs(
     raw_columns: Mapping[str, Columns],
     reference_dir: Path,
     run_id: str,
+    landed: Collection[str] = (),
 ) -> dict[str, Standing]:
     """Puts every raw and reference table the models read into the session and gives them by name.
 
     Takes the models in build order and the columns of every raw table by its contract, which an absent table shows.
+    `landed` are raw tables that readers are to have although no model reads them.
     Raw is append-only, so its newest version is the truth; a reference CSV is written to the lake when it has changed.
     """
     made = {model.name for model in order}
-    needed = sorted({name for model in order for name in model.inputs} - made)
+    needed = sorted({name for model in order for name in model.inputs}.union(landed) - made)
     tables = {}
     for name in needed:
         if name.startswith("reference."):
