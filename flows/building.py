@@ -58,6 +58,7 @@ def prepare_ground(job: Job, plan: Plan) -> Ground:
         raw_columns=_raw_columns(plan),
         reference_dir=job.project.reference_dir,
         run_id=job.run.id,
+        landed=[f"raw.{contract.source}" for contract in plan.contracts],
     )
     parameters = {"run_id": job.run.id, "run_started_at": job.run.started_at.isoformat()}
     released = {} if base is None else base.tables
@@ -141,12 +142,13 @@ def _released(candidate: Candidate, version: int | None, versions: dict[str, int
         inputs=consumed_versions(candidate, versions),
         code_digest=candidate.code_digest,
         partition=candidate.model.header.partition,
+        key=candidate.model.header.key([name for name, _ in candidate.columns]),
     )
 
 
 def _released_input(table: Standing, plan: Plan) -> ReleasedTable:
     """Gives a raw or reference table as this run read it."""
-    digests = {f"raw.{contract.source}": contract.digest for contract in plan.contracts}
+    contract = next((each for each in plan.contracts if table.name == f"raw.{each.source}"), None)
     return ReleasedTable(
         name=table.name,
         kind="table",
@@ -155,7 +157,8 @@ def _released_input(table: Standing, plan: Plan) -> ReleasedTable:
         sql=None,
         columns=table.columns,
         inputs={},
-        code_digest=digests.get(table.name, ""),
+        code_digest="" if contract is None else contract.digest,
+        key=() if contract is None else contract.key,
     )
 
 

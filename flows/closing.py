@@ -29,7 +29,7 @@ def close_run(job: Job, failure: BaseException | None) -> Outcome:
         release=None if release is None else release.id,
         is_new_release=found.is_new_release,
         sources=tuple(found.sources),
-        gates=tuple(GateOutcome.of(gate) for gate in found.gates),
+        gates=tuple(GateOutcome.of(stage, verdicts) for stage, verdicts in found.gates_by_stage().items()),
         pages=tuple(found.pages),
         alerts=tuple(found.alerts),
         deliveries=tuple(found.deliveries),

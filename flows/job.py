@@ -26,6 +26,13 @@ class Findings:
     is_new_release: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
+    def gates_by_stage(self) -> dict[str, list[GateResult]]:
+        """Gives the verdicts so far by their stage, in the order in which stages were first judged."""
+        found: dict[str, list[GateResult]] = {}
+        for gate in self.gates:
+            found.setdefault(gate.stage, []).append(gate)
+        return found
+
     def keep_gates(self, stage: str) -> None:
         """Forgets the verdicts of every other stage: their candidates are built anew."""
         self.gates = [gate for gate in self.gates if gate.stage == stage]

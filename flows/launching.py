@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from flows.outcome import Outcome
 from flows.pipeline import run_pipeline
+from flows.planning import expect_known
 from flows.prefect_api import configured_api, find_api
 from flows.steps import plain_step
 from flows.workplace import Workplace
@@ -13,7 +14,11 @@ Tell = Callable[[str], None]
 
 
 def launch(workplace: Workplace, marts: Sequence[str], pages: Sequence[str], tell: Tell) -> Outcome:
-    """Runs the pipeline and gives its outcome, in the history of a Prefect server when one answers."""
+    """Runs the pipeline and gives its outcome, in the history of a Prefect server when one answers.
+
+    Raises SluiceError, before anything is run, when there is no such project, mart or page.
+    """
+    expect_known(workplace.place, marts, pages)
     api = find_api(workplace.project)
     if api is not None:
         tell(f"This run is in the history of {api}.")

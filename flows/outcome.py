@@ -1,14 +1,15 @@
 """What a run of the pipeline came to, and how it is told: one dataclass, as lines, as JSON, as Markdown."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from checks.verdict import GateResult
 from lake.errors import SluiceError
 
-LEAST_SECONDS = 0.005  # a shorter step would read as 0.00
+LEAST_SECONDS = 0.05  # a shorter step would read as 0.0
+MOST_STEPS = 4  # the slowest are told; `--json` and ops.pipeline_metrics have all
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,11 @@ class GateOutcome:
     failures: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, gate: GateResult) -> Self:
-        """Gives what is told of a gate's verdict."""
-        return cls(gate.stage, len(gate.results), len(gate.warnings), tuple(str(failure) for failure in gate.failures))
+    def of(cls, stage: str, verdicts: Sequence[GateResult]) -> Self:
+        """Gives what is told of all verdicts of a stage: the raw gate gives one for every batch."""
+        failures = tuple(str(failure) for gate in verdicts for failure in gate.failures)
+        checks = sum(len(gate.results) for gate in verdicts)
+        return cls(stage, checks, sum(len(gate.warnings) for gate in verdicts), failures)
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Outcome:
         return {**told, **parts, "is_ok": self.is_ok, "error": error}
 
     def as_lines(self) -> list[str]:
-        """Gives the outcome as lines for a terminal or a log."""
+        """Gives the outcome as lines for a terminal or a log; what stopped it is left to whoever tells the failure."""
         lines = [f"Run {self.run_id}: {'ok' if self.is_ok else 'FAILED'}"]
         lines += [f"  {_source_line(source)}" for source in self.sources]
         lines += [f"  {_gate_line(gate)}" for gate in self.gates]
@@ -94,12 +97,11 @@ class Outcome:
         for page in self.pages:
             lines.append(f"  page {page.name}: {page.path}")
             lines.append(f"  mail body {page.name}: {page.mail_path}")
-        lines += [f"  {said}" for said in self.deliveries]
+        lines += [f"  mail: {said}" for said in self.deliveries]
         lines += [f"  alert: {alert}" for alert in self.alerts]
         if self.lake_file is not None:
             lines.append(f"  lake: {self.lake_file}")
-        lines.append(f"  seconds: {_seconds_words(self)}")
-        return lines if self.failure is None else [*lines, f"  error: {self.failure}"]
+        return [*lines, f"  seconds: {_seconds_words(self)}"]
 
     def as_markdown(self) -> str:
         """Gives the outcome as the summary a flow run shows."""
@@ -130,15 +132,17 @@ def _source_line(source: SourceOutcome) -> str:
     if not source.batches:
         return f"source {source.source}: nothing new{held}"
     return (
-        f"source {source.source}: batches landed: {source.batches}; {source.read:,} read = {source.accepted:,} accepted"
-        f" + {source.quarantined:,} quarantined + {source.duplicate:,} duplicate{held}"
+        f"source {source.source}: {_counted(source.batches, 'batch', 'batches')} landed, {source.read:,} read = "
+        f"{source.accepted:,} accepted + {source.quarantined:,} quarantined + {source.duplicate:,} duplicate{held}"
     )
 
 
 def _gate_line(gate: GateOutcome) -> str:
+    if not gate.checks:
+        return f"gate {gate.stage}: no checks"
     said = "passed" if not gate.failures else f"FAILED: {'; '.join(gate.failures)}"
-    warned = f", {gate.warnings} warnings" if gate.warnings else ""
-    return f"gate {gate.stage}: {gate.checks} checks {said}{warned}"
+    warned = f", {_counted(gate.warnings, 'warning', 'warnings')}" if gate.warnings else ""
+    return f"gate {gate.stage}: {_counted(gate.checks, 'check', 'checks')} {said}{warned}"
 
 
 def _release_words(outcome: Outcome) -> str:
@@ -148,5 +152,11 @@ def _release_words(outcome: Outcome) -> str:
 
 
 def _seconds_words(outcome: Outcome) -> str:
-    parts = [f"{name} {took:.2f}" for name, took in outcome.seconds.items() if took >= LEAST_SECONDS]
-    return f"{outcome.total_seconds:.2f} in all ({', '.join(parts)})"
+    slowest = sorted(outcome.seconds.items(), key=lambda step: -step[1])[:MOST_STEPS]
+    parts = [f"{name} {took:.1f}" for name, took in slowest if took >= LEAST_SECONDS]
+    told = f" ({', '.join(parts)})" if parts else ""
+    return f"{outcome.total_seconds:.1f} in all{told}"
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"

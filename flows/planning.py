@@ -9,7 +9,7 @@ from typing import Literal, get_args
 from checks.contract_suite import contract_suite
 from checks.suites import Suite, find_suites
 from lake.contract import Contract
-from lake.errors import ModelError
+from lake.errors import ModelError, SettingsError
 from lake.project import Project
 from reports.alerts import AlertRule, find_alerts
 from reports.page import Page, find_pages
@@ -59,6 +59,12 @@ def make_plan(project: Project, marts: Sequence[str], pages: Sequence[str]) -> P
     """
     contracts = project.contracts()
     models = find_models(project.sql_dir)
+    if not contracts and not models:
+        raise SettingsError(
+            "project-empty",
+            f"'{project.root}' has neither a contract nor a model: there is nothing to run.",
+            cure="Begin with 'sluice draft FILE'.",
+        )
     known = {f"raw.{source}" for source in contracts} | reference_tables(project.reference_dir)
     order = upstream(models, marts or models, known)
     landed = [contract for source, contract in contracts.items() if not marts or _is_read(f"raw.{source}", order)]
@@ -89,6 +95,15 @@ def _choose(found: Mapping[str, Page], wanted: Sequence[str]) -> list[Page]:
             cure = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(found) or 'none'}."
             raise ModelError("page-unknown", f"There is no page {name!r}.", cure=cure)
     return [found[name] for name in wanted or found]
+
+
+def expect_known(project: Project, marts: Sequence[str], pages: Sequence[str]) -> None:
+    """Raises ModelError for a mart or page that is asked for and is not there: a slip of the hand is no failed run."""
+    known = {path.stem for path in project.sql_dir.rglob("*.sql")}
+    if not known.issuperset(mart.rpartition(".")[2] for mart in marts):
+        asked_marts(project, marts)
+    if pages:
+        _choose(find_pages(project.pages_dir), pages)
 
 
 def asked_marts(project: Project, marts: Sequence[str]) -> list[str]:

@@ -18,7 +18,7 @@ from flows.outcome import Outcome
 from flows.pipeline import run_pipeline
 from flows.planning import asked_marts
 from flows.prefect_steps import prefect_step
-from flows.progress import event_line, is_news
+from flows.wording import event_line, is_news
 from lake.errors import SluiceError
 from lake.project import Project, open_project
 from lake.run import Event, Observer, begin_run

@@ -5,16 +5,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from textwrap import shorten
 from typing import IO, TYPE_CHECKING, Any
 
+from flows.wording import event_line, is_news
 from lake.run import Event, Observer
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-LINE_WIDTH = 160  # the log file has all of it
-BACKGROUND = {"step-started", "metric-measured", "lineage-traced"}
 LOG_NAME = "sluice.log"
 LOG_BYTES = 20_000_000  # then the file is set aside once, so that a log never fills a disk
 
@@ -34,18 +32,6 @@ def watched(output: Path, *, is_quiet: bool, logs_json: bool) -> Iterator[tuple[
         elif not is_quiet:
             observers.append(_lines(sys.stderr))
         yield tuple(observers)
-
-
-def is_news(event: Event) -> bool:
-    """Says whether a person watching wants to hear of an event: not of starts, figures, nor of checks that passed."""
-    return event.kind not in BACKGROUND and event.details.get("outcome") != "pass"
-
-
-def event_line(event: Event) -> str:
-    """Gives an event as one line, such as `02:13:03 batch-landed sales 3,620 records (read_count 4000, ...)`."""
-    records = "" if event.record_count is None else f" {event.record_count:,} records"
-    details = shorten(", ".join(f"{name} {value}" for name, value in event.details.items()), LINE_WIDTH)
-    return f"{event.at:%H:%M:%S} {event.kind} {event.subject}{records}{f' ({details})' if details else ''}"
 
 
 def event_json(event: Event) -> str:
@@ -82,7 +68,7 @@ def _json_lines(stream: IO[str]) -> Observer:
 def _lines(stream: IO[str]) -> Observer:
     def observe(event: Event) -> None:
         if is_news(event):
-            stream.write(event_line(event) + "\n")
+            stream.write(f"{event.at:%H:%M:%S} {event_line(event)}\n")
             stream.flush()
 
     return observe

@@ -1,6 +1,7 @@
-"""What a person decides about releases: roll back, resume."""
+"""What a person decides about the lake: roll back, resume, tidy."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from flows.job import Job, open_job
 from flows.journal import write_down
@@ -8,6 +9,9 @@ from flows.steps import plain_step
 from flows.workplace import Workplace
 from lake import releases
 from lake.catalogue import write_catalogue
+from lake.upkeep import Upkeep, tidy
+
+Made = TypeVar("Made")
 
 
 def roll_back(workplace: Workplace, number: int) -> releases.Release:
@@ -20,7 +24,14 @@ def resume(workplace: Workplace) -> releases.Release:
     return _steer(workplace, lambda job: releases.resume(job.session, job.store, job.run))
 
 
-def _steer(workplace: Workplace, work: Callable[[Job], releases.Release]) -> releases.Release:
+def tidy_lake(workplace: Workplace) -> list[Upkeep]:
+    """Joins small files and deletes those that no kept release names."""
+    settings = workplace.settings
+    kept = {"keep_releases": settings.keep_releases, "keep_hours": settings.longest_run_hours}
+    return _steer(workplace, lambda job: tidy(job.session, job.store, job.run, **kept))
+
+
+def _steer(workplace: Workplace, work: Callable[[Job], Made]) -> Made:
     with (
         workplace.begun() as run,
         open_job(workplace.place, workplace.settings, run, plain_step) as job,

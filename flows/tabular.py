@@ -5,6 +5,7 @@ In JSON a decimal is a number with all its digits (`1234.50`), as DuckDB and Pos
 `2026-11-21`; what JSON cannot say (NaN, infinity) is null. An empty result is `[]`.
 """
 
+import re
 import shutil
 import sys
 from typing import Literal
@@ -17,6 +18,7 @@ from lake.errors import ModelError
 Form = Literal["table", "json", "csv"]
 
 ROWS_ON_A_TERMINAL = 200
+STRANGER = re.compile(r'Did you mean "(pg_|duckdb_|sqlite_|pragma_|information_schema)')  # DuckDB's own tables
 INSTANT = "%Y-%m-%dT%H:%M:%S.%f"
 OPTIONS = {
     "json": "format json, array true",
@@ -31,6 +33,8 @@ def print_query(session: Session, query: str, form: Form) -> None:
     A table on a terminal stops after 200 rows and says so.
     """
     text = query.strip().rstrip(";").strip()
+    if not text:
+        raise ModelError("query-refused", "The query is empty.", cure='Write one select, e.g. "show all tables".')
     columns = _columns(session, text)
     if form == "table" and sys.stdout.isatty():
         _print_table(session, text)
@@ -102,5 +106,6 @@ def _is_number(sql_type: str) -> bool:
 
 def _refused(error: Exception) -> ModelError:
     said, *hints = [line.strip() for line in str(error).split("LINE ", 1)[0].splitlines() if line.strip()]
+    hints = [hint for hint in hints if not STRANGER.match(hint)]
     cure = " ".join([*hints, '`sluice sql "show all tables"` lists what there is; a query is one select.'])
     return ModelError("query-refused", f"DuckDB refused the query: {said.rstrip('.!')}.", cure=cure)

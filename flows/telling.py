@@ -14,7 +14,9 @@ def tell_alerts(job: Job, plan: Plan) -> None:
     found = [alert for rule in plan.alerts.values() for alert in evaluate(rule, job.session)]
     columns = ", ".join(quote(name) for name in HISTORY_SCHEMA.names)
     history = job.session.arrow(f"select {columns} from ops.alert_history").cast(HISTORY_SCHEMA)
-    _tell(job, new_alerts(plan.alerts, found, history))
+    news = new_alerts(plan.alerts, found, history)
+    job.findings.alerts += [f"{alert.rule.header.title}: {alert.subject}: {alert.message}" for alert in news]
+    _tell(job, news)
 
 
 def tell_failure(job: Job, failure: Exception) -> None:
@@ -36,7 +38,6 @@ def _tell(job: Job, alerts: list[Alert]) -> None:
         job.run.note("alert-sent", message.subject, len(message.recipients), said=said)
         job.findings.deliveries.append(said)
     for alert, row in zip(alerts, history_rows(alerts, job.run.started_at).to_pylist(), strict=True):
-        job.findings.alerts.append(f"{alert.rule.header.title}: {alert.subject}: {alert.message}")
         told = {name: value for name, value in row.items() if name not in ("at", "rule")}
         job.run.note(
             "alert-told",

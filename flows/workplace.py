@@ -2,6 +2,7 @@
 
 import functools
 import getpass
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,8 +51,26 @@ class Workplace:
         """Gives who is told of a run's events: the log file, and the person at the screen."""
         from flows.progress import watched
 
+        self._expect_writable()
         with watched(self.settings.output, is_quiet=self.is_quiet, logs_json=self.logs_json) as observers:
             yield observers
+
+    def _expect_writable(self) -> None:
+        """Raises SettingsError when the output's folder, or that of a local lake, cannot be made or written."""
+        folders = [self.settings.output]
+        if "://" not in self.settings.uri:
+            folders.append(Path(self.settings.uri))
+        for folder in folders:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+            except OSError as error:
+                raise SettingsError(
+                    "folder-unwritable",
+                    f"The folder '{folder}' cannot be written: {error.strerror}.",
+                    cure="Make it writable, or mend LAKE_URI or SLUICE_OUTPUT_DIR.",
+                ) from error
 
     @contextmanager
     def begun(self) -> "Iterator[Run]":

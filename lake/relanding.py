@@ -29,11 +29,12 @@ SHORTEST_PREFIX = 4
 
 def find_batch(session: Session, store: Store, prefix: str) -> BatchRecord:
     """Gives the one batch whose id starts with a prefix; raises TableError when none or several do."""
+    if len(prefix) < SHORTEST_PREFIX:
+        message = f"{prefix!r} is too short for the id of a batch."
+        raise TableError("batch-unknown", message, cure=f"Give its first {SHORTEST_PREFIX} digits or more.")
     found = [record for record in find_batches(session, store) if record.batch_id.startswith(prefix)]
-    if len(prefix) < SHORTEST_PREFIX or not found:
-        raise TableError(
-            "batch-unknown", f"No batch starts with {prefix!r}.", cure="See `sluice batch list`; give 4 digits or more."
-        )
+    if not found:
+        raise TableError("batch-unknown", f"No batch starts with {prefix!r}.", cure="See `sluice batch list`.")
     if len(found) > 1:
         raise TableError(
             "batch-ambiguous",

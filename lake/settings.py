@@ -1,5 +1,6 @@
 """Settings: from the environment, then the project's `.env`, then `[tool.sluice]` of its `pyproject.toml`."""
 
+import re
 from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -15,6 +16,8 @@ from pydantic_settings import (
 from lake.engine import EngineLimits
 from lake.errors import SettingsError
 
+MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?)?B", re.IGNORECASE)
+STORE, BUCKET = re.compile(r"[a-z0-9]{2,}:", re.IGNORECASE), re.compile(r"s3://[^/]+")
 FIVE_MINUTES, TEN_MINUTES, TWENTY_MINUTES = 300.0, 600.0, 1200.0
 
 
@@ -59,6 +62,20 @@ class Settings(BaseSettings):
         default=("data-team@localhost",), description="Who gets pages and alerts that name nobody."
     )
 
+    @field_validator("memory_limit")
+    @classmethod
+    def _memory(cls, text: str) -> str:
+        if not MEMORY.fullmatch(text.strip()):
+            raise ValueError(f"{text!r} is no size, e.g. 1GB or 800MB")
+        return text
+
+    @field_validator("lake_uri")
+    @classmethod
+    def _known_store(cls, uri: str) -> str:
+        if STORE.match(uri) and not BUCKET.match(uri):
+            raise ValueError(f"{uri!r} is neither a folder nor s3://bucket/prefix")
+        return uri
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
@@ -90,11 +107,11 @@ class Settings(BaseSettings):
             return cls(project=folder, _env_file=folder / ".env", **overrides)  # type: ignore[call-arg]  # pydantic-settings' own
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            message = f"Setting SLUICE_{name.upper()} is not usable: {first['msg']}."
-            raise SettingsError(
-                "setting-invalid", message, cure="Mend it in the environment, .env or [tool.sluice]."
-            ) from error
+            name = ".".join(str(part) for part in first["loc"]).upper()
+            why = first["msg"].removeprefix("Value error, ")
+            message = f"Setting {name if name == 'LAKE_URI' else f'SLUICE_{name}'} is not usable: {why}."
+            cure = "Mend it in the environment, .env or [tool.sluice]; .env.example shows how each is written."
+            raise SettingsError("setting-invalid", message, cure=cure) from error
 
     @property
     def uri(self) -> str:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from lake.engine import Session
 from lake.errors import ModelError
 
 Severity = Literal["critical", "warning", "info"]
@@ -97,7 +98,7 @@ def find_alerts(alerts_dir: Path) -> dict[str, AlertRule]:
 
 def evaluate(rule: AlertRule, reader: Reader) -> list[Alert]:
     """Gives one alert for every row the rule returns; raises ModelError where its columns or keys are not usable."""
-    table = reader.arrow(rule.sql)
+    table = _rows_of(rule, reader)
     missing = [column for column in ALERT_COLUMNS if column not in table.column_names]
     if missing:
         raise ModelError(
@@ -181,6 +182,15 @@ def _header_invalid(path: Path, reason: str, line: int = 1) -> ModelError:
         path=path,
         line=line,
     )
+
+
+def _rows_of(rule: AlertRule, reader: Reader) -> pa.Table:
+    try:
+        return reader.arrow(rule.sql)
+    except Session.failure as error:
+        sentence = str(error).strip().splitlines()[0].rstrip("!.")
+        message = f"The select of alert rule '{rule.name}' failed: {sentence}."
+        raise ModelError("alert-query", message, cure="Mend it; `sluice sql` runs it too.", path=rule.path) from error
 
 
 def _alert(rule: AlertRule, row: Mapping[str, Any]) -> Alert:

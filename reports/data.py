@@ -129,8 +129,10 @@ class QueryDesk:
         try:
             return self._reader.arrow(sql)
         except Session.failure as error:
-            sentence = str(error).strip().splitlines()[0]
-            raise ModelError("page-query", f"A query of the page failed: {sentence}", cure="Mend the query.") from error
+            sentence = str(error).strip().splitlines()[0].rstrip("!.")
+            raise ModelError(
+                "page-query", f"A query of the page failed: {sentence}.", cure="Mend the query."
+            ) from error
 
 
 def tables_read(sql: str) -> frozenset[str]:

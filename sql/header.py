@@ -49,6 +49,11 @@ class Header:
     affected: str | None = None
     metrics: tuple[Metric, ...] = ()
 
+    def key(self, columns: Collection[str]) -> tuple[str, ...]:
+        """Gives the columns the grain names, as in "one row per sold_on, region"; none when it is said in words."""
+        named = tuple(re.split(r",\s*(?:and\s+)?|\s+and\s+", self.grain.strip().removeprefix("one row per ")))
+        return named if set(named) <= set(columns) else ()
+
 
 def read_header(text: str, path: Path, default: Materialise) -> tuple[Header, int]:
     """Gives a model's header and the offset in the text where its SQL starts.

@@ -251,3 +251,12 @@ def test_cli_drafts_a_contract_the_pipeline_takes(tmp_path: Path, capsys: pytest
 
     assert "[contract-exists]" in capsys.readouterr().err
     assert "order_id" in (other / "lake" / "contracts" / "orders.yaml").read_text(encoding="utf-8")
+
+
+def test_cli_maintain_says_what_each_table_uses(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Upkeep names every table and loses nothing that the release names."""
+    assert main(["maintain", "--project", str(shop), "-q"]) == 0
+    told = capsys.readouterr().out
+    assert "ops.events: " in told
+    assert main(["sql", "select count(*) as n from ops.releases", "--json", "--project", str(shop)]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["n"] > 0

@@ -74,7 +74,7 @@ def test_pipeline_failed_gate_leaves_readers_their_release(shop: Path) -> None:
     failed = f"select outcome from ops.validation_results where run_id = '{outcome.run_id}' and outcome = 'fail'"
     assert ask(shop, failed) == [("fail",)]
     assert ask(shop, f"select event from ops.audit_log where run_id = '{outcome.run_id}' and event = 'alert-sent'")
-    assert outcome.alerts
+    assert outcome.deliveries
     assert list((shop / "lake" / "data" / "outbox").glob("critical-*.eml"))
 
 

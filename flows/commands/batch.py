@@ -25,7 +25,7 @@ def batch() -> None:
     """
 
 
-@batch.command("list")
+@batch.command("list", short_help="List batches with their ledger.")
 @click.option("--status", type=click.Choice(["landed", "held", "refused"]), help="Only batches of this status.")
 @json_option
 @in_project
@@ -57,7 +57,7 @@ def show_batch(workplace: Workplace, batch_id: str, as_json: bool) -> None:
     _print_record(record, as_json)
 
 
-@batch.command("admit")
+@batch.command("admit", short_help="Take a held batch although its gate failed.")
 @click.argument("batch_id", metavar="BATCH")
 @json_option
 @in_project
@@ -80,7 +80,7 @@ def refuse(workplace: Workplace, batch_id: str, why: str, as_json: bool) -> None
     _print_record(refuse_batch(workplace, batch_id, why), as_json)
 
 
-@batch.command("reland")
+@batch.command("reland", short_help="Take archived bytes through the contract again.")
 @click.argument("batch_id", metavar="BATCH")
 @json_option
 @in_project

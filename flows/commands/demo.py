@@ -7,7 +7,7 @@ from flows.workplace import Workplace, in_project
 ROWS, SEED = 4_000, 7
 
 
-@click.command()
+@click.command(short_help="Make demo sales data and run the pipeline on it.")
 @click.option("--rows", type=click.IntRange(0), default=ROWS, show_default=True, help="How many sales lines to make.")
 @click.option("--seed", type=int, default=SEED, show_default=True, help="The same seed gives the same bytes.")
 @in_project

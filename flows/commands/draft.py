@@ -7,7 +7,7 @@ import click
 from flows.workplace import Workplace, in_project
 
 
-@click.command()
+@click.command(short_help="Write a contract for a file nobody has described.")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--source", help="The name of the table; the file's name by default.")
 @click.option(

@@ -10,7 +10,10 @@ from flows.workplace import Workplace, in_project, json_option
 
 BY_BATCH = """
     select
-        batch_id, source, count(*) filter (where replayed_at is null) as open_count, count(*) as record_count,
+        batch_id, source,
+        count(*) filter (where category <> 'DUPLICATE_RECORD' and replayed_at is null) as open_count,
+        count(*) filter (where category = 'DUPLICATE_RECORD') as duplicate_count,
+        count(*) as record_count,
         array_to_string(list_sort(list_distinct(list(rule))), ', ') as rules, min(quarantined_at) as quarantined_at
     from ops.quarantine
     group by batch_id, source
@@ -32,11 +35,14 @@ def quarantine() -> None:
     """
 
 
-@quarantine.command("list")
+@quarantine.command("list", short_help="List batches with refused records.")
 @json_option
 @in_project
 def list_quarantine(workplace: Workplace, as_json: bool) -> None:
-    """List batches with refused records: how many there are, how many are still open, and the rules they broke."""
+    """List batches with refused records: how many there are, how many are still open, and the rules they broke.
+
+    Open records are those that replay would take: not the duplicates, nor what a replay has landed since.
+    """
     from flows.reading import open_lake
     from flows.tabular import print_query
 
@@ -44,7 +50,7 @@ def list_quarantine(workplace: Workplace, as_json: bool) -> None:
         print_query(lake.session, BY_BATCH, "json" if as_json else "table")
 
 
-@quarantine.command("show")
+@quarantine.command("show", short_help="Show the refused records of a batch.")
 @click.argument("batch_id", metavar="BATCH")
 @json_option
 @in_project
@@ -64,7 +70,7 @@ def show_quarantine(workplace: Workplace, batch_id: str, as_json: bool) -> None:
         print_query(lake.session, RECORDS.format(batch_id=found.batch_id), "json" if as_json else "table")
 
 
-@quarantine.command("replay")
+@quarantine.command("replay", short_help="Take open records through the contract again.")
 @click.argument("batch_id", metavar="BATCH")
 @click.option(
     "--with", "mended", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A CSV of mended values."

@@ -25,7 +25,7 @@ TABLES = """
 """
 
 
-@click.group()
+@click.group(short_help="What readers see: list, show, diff, rollback, resume.")
 def release() -> None:
     """What readers see, now and before: list, show, diff, rollback, resume.
 
@@ -41,7 +41,7 @@ def list_all(workplace: Workplace, as_json: bool) -> None:
     _print(workplace, RELEASES, as_json)
 
 
-@release.command("show")
+@release.command("show", short_help="Show the tables of release N.")
 @click.argument("number", type=click.IntRange(1), metavar="N")
 @json_option
 @in_project
@@ -56,7 +56,7 @@ def show(workplace: Workplace, number: int, as_json: bool) -> None:
     )
 
 
-@release.command("diff")
+@release.command("diff", short_help="Show what changed from release N to M.")
 @click.argument("old", type=click.IntRange(1), metavar="N")
 @click.argument("new", type=click.IntRange(1), metavar="M")
 @json_option
@@ -86,7 +86,7 @@ def diff(workplace: Workplace, old: int, new: int, as_json: bool) -> None:
         click.echo(f"Releases {old} and {new} are the same.")
 
 
-@release.command("rollback")
+@release.command("rollback", short_help="Publish release N again and hold it.")
 @click.argument("number", type=click.IntRange(1), metavar="N")
 @in_project
 def roll_back(workplace: Workplace, number: int) -> None:
@@ -100,7 +100,7 @@ def roll_back(workplace: Workplace, number: int) -> None:
     click.echo(f"Release {made.id} shows what release {number} showed; its {len(made.held)} tables are held.")
 
 
-@release.command("resume")
+@release.command("resume", short_help="Lift the hold of a rollback.")
 @in_project
 def resume_all(workplace: Workplace) -> None:
     """Lift the hold of a rollback: the next run builds the tables again."""

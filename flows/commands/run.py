@@ -4,13 +4,13 @@ import json
 
 import click
 
-from flows.workplace import Workplace, in_project, json_option
+from flows.workplace import Workplace, in_project
 
 
-@click.command()
+@click.command(short_help="Run the pipeline: all of it, or some marts and what they need.")
 @click.argument("marts", metavar="[MART]...", nargs=-1)
 @click.option("--page", "pages", multiple=True, metavar="PAGE", help="Draw and send this page only; may repeat.")
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 @in_project
 def run(workplace: Workplace, marts: tuple[str, ...], pages: tuple[str, ...], as_json: bool) -> None:
     """Run the pipeline for some marts and all they need; without MART for the whole project.

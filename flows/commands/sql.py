@@ -5,7 +5,7 @@ import click
 from flows.workplace import Workplace, in_project, json_option
 
 
-@click.command()
+@click.command(short_help="Ask the current release in SQL.")
 @click.argument("query")
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a header.")

@@ -5,7 +5,7 @@ import click
 from flows.workplace import Workplace, in_project
 
 
-@click.command()
+@click.command(short_help="Start Prefect: server, deployments, worker.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The server's port; 0 takes any free one.  [default: 4200]")
 @in_project
 def up(workplace: Workplace, port: int | None) -> None:
