@@ -6,6 +6,7 @@ reports/bundle.py imports this file for a page with charts only.
 """
 
 import math
+from functools import cache
 from typing import Any
 
 from plotly import graph_objects as go
@@ -32,6 +33,11 @@ def themes() -> dict[str, dict[str, Any]]:
         name: {"template": house_template(palette).to_plotly_json(), "colours": _colours(palette)}
         for name, palette in (("light", LIGHT), ("dark", DARK))
     }
+
+
+@cache
+def _light_template() -> go.layout.Template:
+    return house_template(LIGHT)
 
 
 def house_template(palette: Palette) -> go.layout.Template:
@@ -104,7 +110,7 @@ def _layout(chart: Chart, formatter: Formatter) -> go.Layout:
     shown = [series for series in chart.drawn if not series.is_empty]
     values, names = _value_axis(chart, formatter), _name_axis(chart)
     return go.Layout(
-        template=house_template(LIGHT),
+        template=_light_template(),
         height=_height(chart, len(shown)),
         margin={"l": 8 if across else 56, "r": 8, "t": 8, "b": 32},
         barmode="stack" if chart.kind == "stacked" else "group",
