@@ -7,6 +7,7 @@ from checks.gate import run_gate
 from checks.quality_score import score
 from checks.suites import Stage, Suite
 from checks.verdict import GateResult, require_passed
+from flows.building import Ground
 from flows.job import Job
 from flows.journal import write_journal
 from flows.planning import Layer, Plan
@@ -22,15 +23,17 @@ def gate_layer(job: Job, plan: Plan, layer: Layer) -> None:
     _gate(job, plan, layer, plan.checks_of(layer, made))
 
 
-def gate_pipeline(job: Job, plan: Plan, base: Release | None) -> None:
+def gate_pipeline(job: Job, plan: Plan, ground: Ground) -> None:
     """Reconciles the whole: source against raw, raw against marts; raises GateFailed when figures disagree.
 
-    Takes the release the run builds upon, whose tables stand beside the run's own candidates. Checks that name a table
-    which no run has made yet are left out, and noted: they are of marts nobody has asked for so far.
+    The tables of the release the run builds upon stand beside the run's own candidates. Checks that name a table which
+    is not there, or was made from older inputs than this run sees, are left out, and noted: it is of marts that this
+    run was not asked for.
     """
+    base = ground.base
     made = {model.name for model in plan.order} | {f"raw.{contract.source}" for contract in plan.contracts}
     write_journal(job, base, made)
-    standing = made | set(() if base is None else base.tables)
+    standing = made | (set() if base is None else {name for name in base.tables if _is_current(base, name, ground)})
     suites = [suite for suite in plan.suites if suite.stage == "pipeline" and PAGE_FIGURES not in suite.sodacl]
     ready = tuple(suite for suite in suites if _tables_of(suite, plan) <= standing)
     for suite in suites:
@@ -64,6 +67,13 @@ def _gate(job: Job, plan: Plan, stage: Stage, suites: Collection[Suite]) -> None
     gate = run_gate(job.session, stage, tuple(suites), plan.masked, now=job.run.started_at)
     note_gate(job, gate)
     require_passed(gate)
+
+
+def _is_current(base: Release, name: str, ground: Ground) -> bool:
+    """Whether a released table was made from the very tables that this run sees."""
+    released = {table.name: table.version for table in base.tables.values()}
+    seen = {**released, **{table.name: table.version for table in ground.bench.tables.values()}}
+    return all(seen.get(table) == version for table, version in base.tables[name].inputs.items())
 
 
 def _tables_of(suite: Suite, plan: Plan) -> set[str]:

@@ -9,13 +9,15 @@ from flows.job import Job
 from flows.outcome import SourceOutcome
 from flows.planning import Plan
 from lake.archive import file_state
-from lake.batch import Batch, identify
+from lake.batch import Batch, another_attempt, identify
 from lake.contract import Contract
-from lake.errors import GateFailed, SourceError
+from lake.errors import CommitConflict, GateFailed, SourceError
 from lake.landing import commit, is_landed, prepare, set_aside, show_candidate
 from lake.ledger import BatchRecord, find_batches
 from lake.sources.delivery import Delivery
 from lake.sources.files import file_deliveries
+
+LANDING_ATTEMPTS = 20  # each one that fails means that another run has landed something
 
 
 def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
@@ -25,14 +27,36 @@ def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
     delivery cannot be taken at all; batches before it are in the lake by then.
     """
     known = {record.batch_id: record for record in find_batches(job.session, job.store, contract.source)}
-    records = [land_batch(job, plan, batch) for batch in _new_batches(job, contract, known)]
+    tried = [land_batch(job, plan, batch) for batch in _new_batches(job, contract, known)]
+    records = [record for record in tried if record is not None]
     outcome = _outcome(contract.source, records, known)
     job.findings.sources.append(outcome)
     return outcome
 
 
-def land_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
-    """Takes one batch through the raw gate: committed when it passes, held when it does not."""
+def land_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord | None:
+    """Takes one batch through the raw gate: committed when it passes, held when it does not.
+
+    When another run lands something in the same table meanwhile, the batch is judged anew at once; None when that was
+    this very batch. Raises CommitConflict when that has happened too often.
+    """
+    for _ in range(LANDING_ATTEMPTS):
+        try:
+            return _try_batch(job, plan, batch)
+        except CommitConflict as conflict:
+            job.run.note("landing-outrun", batch.contract.source, batch_id=batch.batch_id, reason=conflict.message)
+        if is_landed(job.store, batch):
+            return None
+        batch = another_attempt(batch, job.run)
+    raise CommitConflict(
+        "landing-outrun",
+        f"Other runs landed in raw.{batch.contract.source} {LANDING_ATTEMPTS} times while {batch.delivery.origin} was "
+        "being judged.",
+        cure="Give their schedules different times; nothing is lost.",
+    )
+
+
+def _try_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
     try:
         prepared = prepare(job.session, job.store, batch, job.run)
     except SourceError as error:

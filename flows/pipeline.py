@@ -74,10 +74,10 @@ def build_and_publish(job: Job, plan: Plan) -> tuple[Release, bool]:
             return ground.base, True
         candidates = build_layers(job, plan, ground)
         if ground.base is not None and ground.is_settled(plan, candidates):
-            job.step("gate pipeline", gate_pipeline)(job, plan, ground.base)
+            job.step("gate pipeline", gate_pipeline)(job, plan, ground)
             return ground.base, True
         job.step("trace lineage", trace)(job, plan, ground, candidates)
-        job.step("gate pipeline", gate_pipeline)(job, plan, ground.base)
+        job.step("gate pipeline", gate_pipeline)(job, plan, ground)
         release = job.step("publish release", publish_release)(job, plan, ground, candidates)
         if release is not None:
             return release, False

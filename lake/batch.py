@@ -1,7 +1,7 @@
 """A batch: one delivery of one source, its identity, and what was judged of it."""
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lake.archive import Receipt, receive
@@ -67,7 +67,12 @@ def identify(contract: Contract, delivery: Delivery, run: Run) -> Batch:
     """Reads a delivery once, for its digest, and gives it its identity."""
     receipt = receive(delivery)
     batch_id = delivery.batch_id or receipt.digest[:BATCH_ID_DIGITS]
-    return Batch(contract, delivery, receipt, batch_id, f"{run.id}-{secrets.token_hex(4)}", run.clock())
+    return Batch(contract, delivery, receipt, batch_id, _attempt_id(run), run.clock())
+
+
+def another_attempt(batch: Batch, run: Run) -> Batch:
+    """Gives a batch for one more try to land it: what the last try left in quarantine does not count."""
+    return replace(batch, attempt_id=_attempt_id(run), started_at=run.clock())
 
 
 def _is_settled(batch: Batch) -> bool:
@@ -104,3 +109,7 @@ def batch_record(
         contract_digest=batch.contract.digest,
         file_state=batch.receipt.state_text if _is_settled(batch) else None,
     )
+
+
+def _attempt_id(run: Run) -> str:
+    return f"{run.id}-{secrets.token_hex(4)}"

@@ -4,7 +4,7 @@ It holds views over the released versions' own Parquet files and no data. It is 
 into its place, so that a reader finds the old state or the new one, whole. Restricted columns are masked in it.
 """
 
-import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from lake.table_versions import Store
 from lake.tables import read_version
 
 HIDDEN_SCHEMAS = {"landing"}
+CATALOGUE_ATTEMPTS = 10  # each further one means that another run has written something; that run writes it, too
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,30 @@ def show_release(session: Session, store: Store, release: Release, restricted: R
 
 
 def write_catalogue(session: Session, store: Store, path: Path, contracts: Sequence[Contract]) -> None:
-    """Writes `lake.duckdb` anew for the newest release and renames it into place; again when that was outrun."""
-    release = current_release(session, store)
-    _write_release(session, store, path, contracts, release)
-    while (newest := current_release(session, store)) is not None and newest != release:
-        release = newest
-        _write_release(session, store, path, contracts, release)
+    """Writes `lake.duckdb` anew for the newest release and renames it into place.
 
-
-def _write_release(
-    session: Session, store: Store, path: Path, contracts: Sequence[Contract], release: Release | None
-) -> None:
+    Of two runs that end at once, the one that renames last has looked again since the other published.
+    """
     restricted = restricted_of(contracts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    views = _newest_views(session, store, restricted)
+    for _ in range(CATALOGUE_ATTEMPTS):
+        _write_views(path, views)
+        written, views = views, _newest_views(session, store, restricted)
+        if views == written:
+            return
+
+
+def _newest_views(session: Session, store: Store, restricted: Restricted) -> dict[str, str]:
+    release = current_release(session, store)
     views = {} if release is None else release_views(store, release, restricted)
-    views = operator_views(store, restricted.received) | views
+    return operator_views(store, restricted.received) | views
+
+
+def _write_views(path: Path, views: Mapping[str, str]) -> None:
     statements = [f"create schema {schema}" for schema in SCHEMAS if schema not in HIDDEN_SCHEMAS]
     statements += [f"create view {_quoted(name)} as {sql}" for name, sql in views.items()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.{id(session)}")
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     write_database(part, statements)
     part.replace(path)
 

@@ -17,7 +17,7 @@ from lake.contract import Contract
 from lake.drift import accept_columns
 from lake.duplicates import find_duplicates
 from lake.engine import Session, literal, quote, scan_sql
-from lake.errors import SettingsError, TableError
+from lake.errors import CommitConflict, SettingsError, TableError
 from lake.formats.opening import open_reading
 from lake.formats.reading import Located, Reading
 from lake.ledger import BatchRecord, BatchStatus, record_batches, to_metadata
@@ -56,16 +56,24 @@ class _Loaded:
 
 def is_landed(store: Store, batch: Batch) -> bool:
     """Says whether the batch is in raw already."""
-    return transaction_of(store, raw_name(batch.contract), batch.batch_id) is not None
+    return _landing_of(store, batch) is not None
 
 
 def prepare(session: Session, store: Store, batch: Batch, run: Run) -> PreparedBatch:
     """Archives, reads, judges and stages a batch; nothing of it is visible to any reader yet.
 
     Raises SourceError when the delivery cannot be taken as a whole; its bytes are in the archive then, too.
+    CommitConflict when another run has landed this very batch meanwhile: there is nothing left to do.
     """
     with archiving(store, batch, run):
-        return judge(session, store, batch, run)
+        prepared = judge(session, store, batch, run)
+    if prepared.base is not None and _landing_of(store, batch, prepared.base.version) is not None:
+        raise CommitConflict(
+            "batch-landed-meanwhile",
+            f"Another run has landed {batch.delivery.origin} while this one read it.",
+            cure="Run it again; nothing was lost or written twice.",
+        )
+    return prepared
 
 
 @contextmanager
@@ -301,4 +309,8 @@ def accepted_select(session: Session, batch: Batch, run: Run, columns: Sequence[
 
 
 def _next_transaction(store: Store, batch: Batch) -> int:
-    return (transaction_of(store, raw_name(batch.contract), batch.batch_id) or 0) + 1
+    return (_landing_of(store, batch) or 0) + 1
+
+
+def _landing_of(store: Store, batch: Batch, version: int | None = None) -> int | None:
+    return transaction_of(store, raw_name(batch.contract), batch.batch_id, version)

@@ -22,6 +22,7 @@ from lake.table_versions import Commit, DataFile, StagedFiles, Store, TableVersi
 APPEND_RETRIES = 50  # concurrent appends never contradict each other: each retry only takes the next version number
 OUR_TABLES = {
     "delta.enableExpiredLogCleanup": "false",  # else ledger and rollback die after 30 days
+    "delta.logRetentionDuration": "interval 36500 days",  # a cleanup that somebody asks for heeds only this one
     "delta.checkpointInterval": "50",
 }
 TRY_AGAIN = "Run it again; nothing was lost or written twice."
@@ -244,11 +245,12 @@ def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
     added = [field for field in staged.schema if field.name not in known]
     if added:
         with _translated(staged.name):
+            if table.metadata().description != EVOLVED:  # first: readers must know before a column can be lacking
+                table.alter.set_table_description(EVOLVED, commit_properties=CommitProperties(max_commit_retries=0))
             table.alter.add_columns(
                 list(Schema.from_arrow(pa.schema([field.with_nullable(True) for field in added])).fields),
                 commit_properties=CommitProperties(max_commit_retries=0),
             )
-            table.alter.set_table_description(EVOLVED, commit_properties=CommitProperties(max_commit_retries=0))
     return table
 
 

@@ -14,7 +14,14 @@ from lake.contract import Category, Column, Contract
 from lake.engine import literal, quote
 
 INTEGERS = {"tinyint", "smallint", "integer", "bigint", "hugeint"}
-ZONED_SUFFIX = "(suffix({text}, 'Z') or (length({text}) > 19 and (substr({text}, -6, 1) in ('+', '-') or substr({text}, -3, 1) in ('+', '-') or substr({text}, -5, 1) in ('+', '-'))))"  # fmt: skip # noqa: E501
+ZONED = (  # whether a text says its offset: a Z, or a sign behind the time of day
+    "(suffix({text}, 'Z') or (strlen({text}) > 19 and (contains(substr({text}, 20), '+') "
+    "or contains(substr({text}, 20), '-') or contains(substr({text}, 20), ' '))))"
+)
+MIDNIGHT = r"\d{4}-\d{2}-\d{2}[ T]00:00(:00(\.0+)?)?Z?"  # a date written as an instant loses nothing
+ISO_DATE = r"\d{4}-\d{2}-\d{2}"
+DATE_LENGTH = 10
+INSTANTS = {"date", "timestamp", "timestamptz", "timestamp with time zone"}
 LEAVES = (  # how many values a nested JSON holds: one of another type, or undeclared, would be lost by the cast
     "len(list_filter(json_extract({}, '$..*'), lambda leaf: json_type(leaf) not in ('OBJECT', 'ARRAY', 'NULL')))"
 )
@@ -133,23 +140,27 @@ def _is_nested(kind: str) -> bool:
 
 
 def _moment(column: Column, text: str) -> str:
-    """Gives a timestamp without zone; DuckDB turns a text with an offset into UTC here."""
+    """Gives what the text says, as timestamp; with `%z` in a format as timestamptz."""
     if not column.formats:
         return f"try_cast({text} as timestamp)"
     return f"try_strptime({text}, [{', '.join(literal(form) for form in column.formats)}])"
 
 
 def _instant(column: Column, text: str) -> str:
+    """Gives an instant: by the offset where the text has one, else by the column's zone.
+
+    DuckDB's cast to timestamp silently drops an offset, and its cast to timestamptz is dear for texts without one.
+    """
     moment = _moment(column, text)
-    in_utc = f"make_timestamptz(epoch_us({moment}))"  # a third of the price of casting to timestamptz
-    if column.time_zone in (None, "UTC", "Etc/UTC", "Z"):
-        return in_utc
-    in_zone = f"timezone({literal(str(column.time_zone))}, {moment})"
     if any("%z" in form for form in column.formats):
-        return in_utc
+        return moment
+    in_utc = column.time_zone in (None, "UTC", "Etc/UTC", "Z")
+    local = (
+        f"make_timestamptz(epoch_us({moment}))" if in_utc else f"timezone({literal(str(column.time_zone))}, {moment})"
+    )
     if column.formats:
-        return in_zone
-    return f"case when {ZONED_SUFFIX.format(text=text)} then {in_utc} else {in_zone} end"
+        return local
+    return f"case when {ZONED.format(text=text)} then try_cast({text} as timestamptz) else {local} end"
 
 
 def _required(column: Column) -> list[Reason]:
@@ -177,6 +188,17 @@ def _mistyped(column: Column) -> list[Reason]:
             f"case when strpos({text}, '.') > 0 and {digits.format(text)} > {scale} "
             f"then {digits.format(f'''rtrim({text}, '0 ')''')} > {scale} else false end"
         )
+    if kind == "date" and not column.formats:
+        wrong.append(
+            f"case when strlen({text}) = {DATE_LENGTH} then false "
+            f"else {value} is not null and not regexp_full_match(trim({text}), {literal(f'{ISO_DATE}|{MIDNIGHT}')}) end"
+        )
+    if kind == "timestamp" and not column.formats:
+        wrong.append(ZONED.format(text=text))  # a wall clock's time has no offset, and casting would drop it
+    if kind in INSTANTS and not column.formats:
+        wrong.append(
+            f"not (ascii(ltrim({text})) between ascii('0') and ascii('9'))"
+        )  # DuckDB takes `epoch`, `infinity`
     if _is_nested(kind):
         wrong.append(f"{LEAVES.format(f'try_cast({text} as json)')} > {LEAVES.format(f'to_json({value})')}")
     if kind in {"double", "float", "real"}:

@@ -9,7 +9,7 @@ from reports.data import Column, Result
 from reports.figures import Change, ComparedLine, HeatCell, Series
 from reports.formats import Formatter, exact, is_numeric
 from reports.selection import Rows
-from reports.theme import HEAT_STEPS, series_colour
+from reports.theme import HEAT_STEPS, colour_name
 
 TREND_WIDTH, TREND_HEIGHT = 100, 24  # the box a trend line is drawn in, in its own units
 LEAST_SHARE = Decimal("0.001")  # below it a change of one decimal would read as none
@@ -51,28 +51,25 @@ def trend_points(values: Sequence[Any]) -> str:
 
 
 def draw_series(
-    rows: Rows, result: Result, x: Column, y: Sequence[Column], series: Column | None
+    rows: Rows, result: Result, x: Column, y: Sequence[Column], series: Column | None, formatter: Formatter
 ) -> tuple[tuple[Any, ...], tuple[Series, ...]]:
-    """Gives a chart's categories in the order of the rows, and its series over them."""
+    """Gives a chart's categories in the order of the rows, and its series over them.
+
+    Every series of the result is there, those without a value in the rows too: a filter changes no series' colour.
+    """
     at = result.position(x.name)
     categories = tuple(dict.fromkeys(row[at] for row in rows))
-    if not categories:
-        return (), ()
     if series is None:
         named = {column.label: {row[at]: row[result.position(column.name)] for row in rows} for column in y}
     else:
         split, value = result.position(series.name), result.position(y[0].name)
-        named = {}
+        named = {formatter.show(each, series.format): {} for each in result.values(series.name)}
         for row in rows:
-            named.setdefault(str(row[split]), {})[row[at]] = row[value]
+            named[formatter.show(row[split], series.format)][row[at]] = row[value]
     return categories, tuple(
-        Series(name, series_colour(name, place), tuple(_float(values.get(each)) for each in categories))
+        Series(name, colour_name(name, place), tuple(values.get(each) for each in categories))
         for place, (name, values) in enumerate(named.items())
     )
-
-
-def _float(value: Any) -> float | None:
-    return None if value is None else float(value)
 
 
 def shade(

@@ -105,7 +105,7 @@ class Canvas:
         values = tuple(relabel(result, name, labels) for name in names_of(y))
         across, split = relabel(result, x, labels), None if series is None else relabel(result, series, labels)
         rows = chosen_rows(result, leaders)
-        categories, drawn = draw_series(rows, result, across, values, split)
+        categories, drawn = draw_series(rows, result, across, values, split, self._formatter)
         chart = Chart(
             id=chart_id,
             title=title,
@@ -121,6 +121,7 @@ class Canvas:
             chosen=first_choice(select, rows, result.position(x)),
             follows=tuple(leader.id for leader in leaders),
             narrowed=chosen_words(leaders, self._formatter),
+            names=tuple(self._formatter.show(each, across.format) for each in categories),
             categories=tuple(self._formatter.brief(each, across.format) for each in categories),
             drawn=drawn,
             in_mail=in_mail,

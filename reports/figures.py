@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from reports.data import Column, Result
@@ -46,11 +47,21 @@ class Kpi(Figure):
 
 @dataclass(frozen=True)
 class Series:
-    """One line or set of bars: its name, colour and a value for each category of its chart (None: no value)."""
+    """One line or set of bars: its name, its colour's name in reports/theme.py, an exact value for each category."""
 
     name: str
     colour: str
-    values: tuple[float | None, ...]
+    values: tuple[int | float | Decimal | None, ...]
+
+    @property
+    def heights(self) -> tuple[float | None, ...]:
+        """Gives the values as a drawing takes them; None where there is none."""
+        return tuple(None if value is None else float(value) for value in self.values)
+
+    @property
+    def is_empty(self) -> bool:
+        """Tells whether there is no value at all."""
+        return all(value is None for value in self.values)
 
 
 @dataclass(frozen=True)
@@ -59,8 +70,8 @@ class Chart(Figure):
 
     `kind` is bar, across (bars lying), stacked, line or area. `select` is None, or how a category is picked for
     the figures that follow: "all" or "last". `chosen` is the category picked at first, `narrowed` the words for what
-    the figures followed picked. `categories` and `drawn` are what the mail's picture
-    shows, if the chart is `in_mail`.
+    the figures followed picked. `names` are the categories so narrowed, written in full, `categories` the same in
+    brief, and `drawn` the series over them. `in_mail` tells whether mail and text show the chart too.
     """
 
     result: Result
@@ -73,6 +84,7 @@ class Chart(Figure):
     chosen: object
     follows: tuple[str, ...]
     narrowed: str
+    names: tuple[str, ...]
     categories: tuple[str, ...]
     drawn: tuple[Series, ...]
     in_mail: bool

@@ -69,7 +69,7 @@ def _environment(*, escaped: bool) -> Environment:
     environment.filters["aligned"] = align
     environment.filters["close"] = _close
     environment.filters["markdown"] = _markdown
-    environment.globals["outcomes"] = tuple(OUTCOMES)
+    environment.globals["outcomes"] = OUTCOMES
     return environment
 
 

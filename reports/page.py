@@ -1,13 +1,14 @@
 """Pages: one Jinja file each, drawn three times from the same data: interactive page, mail body, plain text."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from traceback import walk_tb
 from typing import Any
 
-from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import FunctionLoader, StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 from ruamel.yaml import YAML
@@ -15,7 +16,6 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from lake.errors import ModelError
 from reports.canvas import Canvas
-from reports.charts import draw_png
 from reports.context import PageContext
 from reports.data import QueryDesk, Reader
 from reports.figures import Chart, PageFigure
@@ -114,12 +114,20 @@ def render(page: Page, reader: Reader, context: PageContext) -> RenderedPage:
         html=html,
         mail_html=mail_html,
         text=text,
-        images={chart.id: draw_png(chart, context) for chart in charts if chart.drawn and chart.in_mail},
+        images=_draw_pictures([chart for chart in charts if chart.categories and chart.in_mail], context),
         figures=tuple(canvas.recorded),
         withheld=tuple(figure.title for figure in canvas.figures.values() if figure.withheld),
         tables=frozenset(name for result in desk.results for name in result.tables),
         recipients=page.recipients,
     )
+
+
+def _draw_pictures(charts: Sequence[Chart], context: PageContext) -> dict[str, bytes]:
+    if not charts:
+        return {}
+    from reports.charts import draw_png  # matplotlib costs 0.3 s: for a page with charts only
+
+    return {chart.id: draw_png(chart, context) for chart in charts}
 
 
 def _draw_mail(page: Page, desk: QueryDesk, context: PageContext) -> str:
@@ -138,15 +146,8 @@ def _draw(page: Page, desk: QueryDesk, context: PageContext, medium: Media) -> t
 
 
 def _fill(page: Page, canvas: Canvas, *, escaped: bool) -> str:
-    environment = ImmutableSandboxedEnvironment(
-        loader=FunctionLoader(lambda _: (page.source, str(page.path), None)),
-        undefined=StrictUndefined,
-        autoescape=escaped,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     try:
-        body = environment.get_template(page.name).render(canvas.words_for_author())
+        body = _template(page, escaped=escaped).render(canvas.words_for_author())
     except TemplateSyntaxError as error:
         message = f"The page is not a template: {error.message}."
         raise ModelError("page-template", message, cure="Mend it.", path=page.path, line=error.lineno) from error
@@ -157,6 +158,18 @@ def _fill(page: Page, canvas: Canvas, *, escaped: bool) -> str:
         error.path, error.line = page.path, _line(error, page)
         raise
     return Markup(body) if escaped else body  # drawn by templates that escape
+
+
+@lru_cache(maxsize=2)  # page and mail share one
+def _template(page: Page, *, escaped: bool) -> Template:
+    environment = ImmutableSandboxedEnvironment(
+        loader=FunctionLoader(lambda _: (page.source, str(page.path), None)),
+        undefined=StrictUndefined,
+        autoescape=escaped,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(page.name)
 
 
 def _line(error: BaseException, page: Page) -> int | None:

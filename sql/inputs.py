@@ -1,12 +1,13 @@
 """What a build reads: raw and reference tables at their newest version, standing in the session under their names."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from lake.engine import Session, literal, quote, scan_sql
-from lake.errors import ModelError
+from lake.errors import CommitConflict, ModelError
 from lake.staged_files import stage_files
 from lake.table_versions import DataFile, Store, TableVersion
 from lake.tables import commit_files, read_commits, read_version
@@ -90,14 +91,15 @@ def _write_reference(session: Session, store: Store, name: str, folder: Path, ru
     if not path.is_file():
         raise ModelError("reference-missing", f"{name} has no file.", cure=f"Put {path.name} into {folder}.", path=path)
     digest = sha256(path.read_bytes()).hexdigest()
-    found = read_version(store, name)
-    if found is not None and _digest_of(store, found) == digest:
-        return
     query = f"select * from read_csv({literal(str(path))}, header = true, sample_size = -1)"
-    staged = stage_files(session, store, name, query)
-    expected = None if found is None else found.version
     metadata = {"digest": digest, "run_id": run_id}
-    commit_files(store, name, staged, expected_version=expected, replace="everything", metadata=metadata)
+    staged = None
+    while (found := read_version(store, name)) is None or _digest_of(store, found) != digest:
+        staged = staged or stage_files(session, store, name, query)
+        expected = None if found is None else found.version
+        with suppress(CommitConflict):  # another run was faster, and has written the same bytes as a rule
+            commit_files(store, name, staged, expected_version=expected, replace="everything", metadata=metadata)
+            return
 
 
 def _digest_of(store: Store, found: TableVersion) -> str | None:

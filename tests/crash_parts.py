@@ -1,7 +1,8 @@
 """A small shop in a folder of its own, runs of it in real processes that may be killed, and what its lake then holds.
 
-As a script: `python -m tests.crash_parts run PROJECT [MART]... [--kill-at N]` is one run of the pipeline that kills
-itself at its n-th event; `python -m tests.crash_parts watch FOLDER` reads every lake below a folder until told to stop.
+As a script: `python -m tests.crash_parts run PROJECT [MART]...` is one run of the pipeline, which kills itself at its
+n-th event (`--kill-at-event N`) or before or after its n-th write (`--kill-at-write N`);
+`python -m tests.crash_parts watch FOLDER` reads every lake below a folder until told to stop.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import duckdb
@@ -24,6 +26,7 @@ from flows.pipeline import run_pipeline
 from flows.steps import plain_step
 from lake.catalogue import restricted_of, show_release
 from lake.engine import EngineLimits, Session
+from lake.errors import SluiceError
 from lake.operations import show_operations
 from lake.project import open_project
 from lake.releases import current_release
@@ -34,6 +37,11 @@ from lake.table_versions import Store
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = EngineLimits(memory="300MB", threads=2)
 LONGEST_RUN_SECONDS = 120
+WRITES = {  # what changes anything on disk, by the file it stands in: ours, and deltalake's `table.py`
+    "engine.py": {"copy_parquet", "write_database"},
+    "catalogue.py": {"_write_views"},
+    "table.py": {"create", "create_write_transaction", "restore", "add_columns", "set_table_description"},
+}
 
 CONTRACT = """\
 apiVersion: v3.1.0
@@ -190,8 +198,10 @@ def deliver(folder: Path, text: str, name: str | None = None) -> Path:
 
 
 def copy_shop(source: Path, target: Path) -> Path:
-    """Gives a copy of a shop and its lake."""
-    return Path(shutil.copytree(source, target))
+    """Gives a copy of a shop and its lake, there from one moment to the next."""
+    part = target.with_name(f".{target.name}")
+    shutil.copytree(source, part)
+    return part.replace(target)
 
 
 def run_here(folder: Path, *marts: str, observers: tuple[Callable[[Event], None], ...] = ()) -> Outcome:
@@ -263,18 +273,21 @@ def readers_watching(folder: Path) -> Iterator[None]:
 
 def watch(folder: Path) -> dict[str, Any]:
     """Reads every lake below a folder, through `lake.duckdb` and through the release, until told to stop."""
-    reads, wrong = 0, []
+    reads = 0
+    wrong: list[str] = []
     while not (folder / "stop-reading").exists():
-        for catalogue in folder.glob("*/lake/data/lake.duckdb"):
-            project = catalogue.parents[2]
+        for catalogue in folder.glob("[!.]*/lake/data/lake.duckdb"):
             for read in (_read_catalogue, _read_release):
-                if not catalogue.exists():  # the test is through with this lake
-                    continue
-                found = read(project)
+                try:
+                    found = read(catalogue.parents[2])
+                except (duckdb.Error, SluiceError) as error:
+                    found = None
+                    if catalogue.exists():  # else the test is through with this lake
+                        wrong.append(f"{catalogue.parents[2].name} {read.__name__} {error}")
                 reads += found is not None
-                if found is not None and len({found[0], found[2], found[4]} | {found[1], found[3], found[5]}) > 2:
-                    wrong.append(f"{project.name} {read.__name__} {found}")
-        time.sleep(0.02)
+                if found is not None and (len({*found[0::2]}) > 1 or len({*found[1::2]}) > 1):
+                    wrong.append(f"{catalogue.parents[2].name} {read.__name__} {found}")
+        time.sleep(0.01)
     return {"reads": reads, "wrong": wrong}
 
 
@@ -299,15 +312,41 @@ def _model(sql: str, grain: str, header: str = "") -> str:
     return f"/*\ndescription: Orders.\ngrain: one row per {grain}\nowner: shop\n{header}*/\n{sql}"
 
 
-def _killer(at: int) -> Callable[[Event], None]:
-    """Gives an observer that kills this very process at the n-th event, as a power cut would."""
+def at_event(place: int, act: Callable[[], object]) -> Callable[[Event], None]:
+    """Gives an observer of a run that does something at its n-th event."""
     events = iter(range(1, sys.maxsize))
 
     def observe(_event: Event) -> None:
-        if next(events) == at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if next(events) == place:
+            act()
 
     return observe
+
+
+@contextmanager
+def at_write(place: int, act: Callable[[], object]) -> Iterator[list[str]]:
+    """Does something at the n-th moment right before or right after a write; gives all these moments as they pass."""
+    moments: list[str] = []
+
+    def profile(frame: FrameType, event: str, _argument: object) -> None:
+        file, name = frame.f_code.co_filename, frame.f_code.co_name
+        if event in ("call", "return") and name in WRITES.get(file.rsplit("/", 1)[-1], ()):
+            moments.append(f"{'before' if event == 'call' else 'after'} {name}")
+            if len(moments) == place:
+                sys.setprofile(None)
+                act()
+                sys.setprofile(profile)
+
+    sys.setprofile(profile)
+    try:
+        yield moments
+    finally:
+        sys.setprofile(None)
+
+
+def kill_myself() -> None:
+    """Ends this process as a power cut would."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _wait_for(start: Path | None) -> None:
@@ -320,15 +359,18 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("what", choices=("run", "watch"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("marts", nargs="*")
-    parser.add_argument("--kill-at", type=int)
+    parser.add_argument("--kill-at-event", type=int, default=0)
+    parser.add_argument("--kill-at-write", type=int, default=0)
     parser.add_argument("--start", type=Path, help="Begin when this file is there.")
     given = parser.parse_args(arguments)
     if given.what == "watch":
         told = watch(given.folder)
     else:
         _wait_for(given.start)
-        observers = () if given.kill_at is None else (_killer(given.kill_at),)
-        told = run_here(given.folder, *given.marts, observers=observers).as_json()
+        with at_write(given.kill_at_write, kill_myself):
+            told = run_here(
+                given.folder, *given.marts, observers=(at_event(given.kill_at_event, kill_myself),)
+            ).as_json()
     sys.stdout.write(json.dumps(told))
 
 

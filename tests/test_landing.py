@@ -262,3 +262,39 @@ def test_landing_loses_no_value_inside_nested_columns(tmp_path, store):
     assert counts(land(store, deliver(tmp_path, lines, "in.jsonl"), contract)) == (6, 2, 4, 0)
     assert {row[0] for row in quarantine_rows(store, "rule")} == {"type"}
     assert raw_rows(store, "more")[0] == ({"a": 1, "b": [1, 2]},)
+
+
+def test_landing_reads_instants_by_their_offset_else_by_the_zone(tmp_path, store):
+    """An offset counts; a time without one is the column's zone's; what a cast would drop or invent is refused."""
+    columns = (
+        SHOP.columns[0],
+        Column("at_utc", "utc", "timestamptz"),
+        Column("at_india", "india", "timestamptz", time_zone="Asia/Kolkata"),
+        Column("at_clock", "clock", "timestamp"),
+        Column("on_day", "on", "date"),
+    )
+    contract = contract_with(columns=columns, rules=())
+    good = {
+        "a": ("2025-12-31T20:11:20+05:30", "2025-12-31T20:11:20+05:30", "2025-12-31 20:11:20", "2025-12-31"),
+        "b": ("2025-12-31 20:11:20", "2025-12-31 20:11:20.5", "2025-12-31T20:11:20.25", "2025-12-31 00:00:00"),
+        "c": ("2025-12-31T20:11:20Z", "2025-12-31T20:11:20Z", "", ""),
+        "d": ("2025-12-31 20:11:20-03", "2025-12-31T20:11:20.5-0300", "2025-12-31", "2024-02-29"),
+    }
+    bad = {
+        "e": ("epoch", "", "", ""),
+        "f": ("", "infinity", "", ""),
+        "g": ("", "", "2025-12-31T20:11:20+05:30", ""),
+        "h": ("", "", "", "2025-12-31x"),
+        "i": ("", "", "", "2025-12-31 20:11:20"),
+        "j": ("", "", "", "2025-02-30"),
+    }
+    lines = "".join(f"{name},{','.join(values)}\n" for name, values in (good | bad).items())
+    assert counts(land(store, deliver(tmp_path, "id,utc,india,clock,on\n" + lines), contract)) == (10, 4, 6, 0)
+    texts = "sale_id, strftime(at_utc, '%d %H:%M:%S'), strftime(at_india, '%d %H:%M:%S.%g'), cast(at_clock as varchar)"
+    assert raw_rows(store, texts) == [
+        ("a", "31 14:41:20", "31 14:41:20.000", "2025-12-31 20:11:20"),
+        ("b", "31 20:11:20", "31 14:41:20.500", "2025-12-31 20:11:20.25"),
+        ("c", "31 20:11:20", "31 20:11:20.000", None),
+        ("d", "31 23:11:20", "31 23:11:20.500", "2025-12-31 00:00:00"),
+    ]
+    assert {row[0] for row in quarantine_rows(store, "rule")} == {"type"}

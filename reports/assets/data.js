@@ -45,6 +45,11 @@ class Picks {
       .map((id) => ({ column: this.figures[id].x, value: this.chosen.get(id) }));
   }
 
+  // Whether what a figure follows is picked as it was when the page was made.
+  areFirst(figure) {
+    return (figure.follows ?? []).every((id) => (this.chosen.get(id) ?? null) === (this.figures[id].chosen ?? null));
+  }
+
   rowsFor(figure, dataset) {
     const wanted = this.active(figure).map(({ column, value }) => [dataset.at(column.name), value]);
     return dataset.rows.filter((row) => wanted.every(([place, value]) => row[place] === value));
@@ -104,5 +109,6 @@ function cellFor(value, column) {
   const numeric = isNumeric(column.format);
   const text = show(value, column.format);
   const shown = column.format === "outcome" && value !== null ? element("span", { class: "pill pill-" + value }, text) : text;
-  return element("td", { class: numeric ? "number" : column.format === "instant" ? "instant" : null }, shown);
+  const whole = ["date", "month", "instant"].includes(column.format) || column.name?.endsWith("_id");
+  return element("td", { class: numeric ? "number" : whole ? "whole" : null }, shown);
 }

@@ -63,12 +63,20 @@ function startTabs(views) {
 // Paper has no tabs: all parts are shown and drawn, then put back.
 function startPrint(views, parts) {
   let hidden = [];
+  const charts = views.filter((view) => view instanceof ChartView);
+  const putOnPaper = (onPaper) => {
+    for (const chart of charts) {
+      chart.onPaper = onPaper; // which is light
+      chart.redraw();
+    }
+  };
   window.addEventListener("beforeprint", () => {
     hidden = parts.filter((part) => part.hidden);
     for (const part of hidden) part.hidden = false;
-    for (const view of views) view.drawIfSeen();
+    putOnPaper(true);
   });
   window.addEventListener("afterprint", () => {
+    putOnPaper(false);
     for (const part of hidden) part.hidden = true;
   });
   document.getElementById("print").addEventListener("click", () => window.print());
@@ -77,17 +85,15 @@ function startPrint(views, parts) {
 function startTheme(views) {
   const root = document.documentElement;
   const toggle = document.getElementById("theme");
-  const system = window.matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (root.dataset.theme === "auto" ? system.matches : root.dataset.theme === "dark");
   const redraw = () => {
     toggle.setAttribute("aria-pressed", String(isDark()));
-    for (const view of views) if (view instanceof ChartView) view.refresh();
+    for (const view of views) if (view instanceof ChartView) view.redraw();
   };
   toggle.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
     redraw();
   });
-  system.addEventListener("change", redraw);
+  SYSTEM_DARK.addEventListener("change", redraw);
   toggle.setAttribute("aria-pressed", String(isDark()));
 }
 

@@ -103,7 +103,7 @@ class TableView {
     [...foot.rows[0].cells].forEach((cell, place) => {
       const column = this.spec.columns[place];
       const total = this.spec.totals[column.name];
-      if (place === 0) cell.textContent = `${all ? "All " : ""}${writer(parcel.locale, {}).format(count)} rows`;
+      if (place === 0) cell.textContent = `${all ? "All " : ""}${writer(parcel.locale, {}).format(count)} row${count === 1 ? "" : "s"}`;
       else if (total !== undefined) {
         cell.textContent = all ? total : show(sumExact(rows.map((row) => row[this.places[place]])), column.format);
       }

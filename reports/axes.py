@@ -1,0 +1,36 @@
+"""The value axis of a chart, alike on the page and in the mail's picture: what it spans, and its round numbers."""
+
+import math
+
+from reports.figures import Chart
+
+TICKS = 5
+HEADROOM = 0.05  # of what an axis spans, left free above the highest value
+FLAT = 1.5  # a line whose highest value is below this many times its lowest does not begin at nought
+FLAT_ROOM = 0.05  # of a line's only value, left free below it
+
+
+def span_of(chart: Chart) -> tuple[float, float]:
+    """Gives the lowest and highest number a chart's axis shows."""
+    low, high = _bounds(chart)
+    if chart.kind == "line" and low > 0 and high < low * FLAT:
+        low -= (high - low) / 2 or low * FLAT_ROOM
+    else:
+        low, high = min(0.0, low), max(0.0, high)
+    return low, high + (high - low) * HEADROOM or 1.0
+
+
+def _bounds(chart: Chart) -> tuple[float, float]:
+    places = zip(*(series.heights for series in chart.drawn), strict=True)
+    found = [[height for height in place if height is not None] for place in places]
+    stacked = chart.kind in ("stacked", "area")
+    values = [sum(place) for place in found] if stacked else [height for place in found for height in place]
+    return min(values, default=0.0), max(values, default=0.0)
+
+
+def ticks_between(low: float, high: float) -> list[float]:
+    """Gives round numbers, about five, from `low` to `high`."""
+    rough = (high - low) / TICKS
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= rough)
+    return [place * step for place in range(math.ceil(low / step), math.floor(high / step) + 1)]

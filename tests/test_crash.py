@@ -1,0 +1,171 @@
+"""A real process killed anywhere: run again, the lake is that of a run nobody disturbed, and readers never noticed."""
+
+import random
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from lake.run import Event
+from tests.crash_parts import (
+    FIRST_FILE,
+    SECOND_FILE,
+    THIRD_FILE,
+    at_write,
+    catalogue_state,
+    copy_shop,
+    deliver,
+    lake_state,
+    make_shop,
+    readers_watching,
+    run_here,
+    start_run,
+)
+
+AT_ONCE = 2  # processes dying side by side, each on a lake of its own
+LONGEST_DELAY_SECONDS = 0.8
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to die: at the n-th event, the n-th moment before or after a write, n files or seconds after the first."""
+
+    kind: Literal["event", "write", "files", "seconds"]
+    number: float
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A shop before a run, what its lake holds after it, and the moments of that run."""
+
+    begun: Path
+    expected: dict[str, list[tuple]]
+    writes: tuple[str, ...]
+    events: tuple[Event, ...]
+
+
+def scene(folder: Path, begun: Path) -> Scene:
+    undisturbed = copy_shop(begun, folder / "undisturbed")
+    events: list[Event] = []
+    with at_write(0, lambda: None) as writes:
+        assert run_here(undisturbed, observers=(events.append,)).is_ok
+    return Scene(begun, lake_state(undisturbed), tuple(writes), tuple(events))
+
+
+@pytest.fixture(scope="module")
+def next_run(tmp_path_factory) -> Scene:
+    """A lake with one release and two new files, one of them with a new column."""
+    folder = tmp_path_factory.mktemp("next")
+    begun = make_shop(folder / "begun", FIRST_FILE)
+    assert run_here(begun).is_ok
+    deliver(begun, SECOND_FILE)
+    deliver(begun, THIRD_FILE)
+    return scene(folder, begun)
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory) -> Scene:
+    """No lake yet, and three files."""
+    folder = tmp_path_factory.mktemp("first")
+    return scene(folder, make_shop(folder / "begun", FIRST_FILE, SECOND_FILE, THIRD_FILE))
+
+
+def check_crashes(folder: Path, given: Scene, places: Sequence[Place]) -> None:
+    """Dies at every place on a fresh lake, runs again, and compares; readers watch all the while."""
+    wrong: list[str] = []
+    with readers_watching(folder / "lakes"), ThreadPoolExecutor(AT_ONCE) as pool:
+        for first in range(0, len(places), AT_ONCE):
+            here = places[first : first + AT_ONCE]
+            lakes = [copy_shop(given.begun, folder / "lakes" / f"at-{place.kind}-{place.number}") for place in here]
+            list(pool.map(die, lakes, here))
+            for lake, place in zip(lakes, here, strict=True):
+                wrong += compare(lake, given, place)
+                shutil.rmtree(lake.replace(folder / "done"))
+    assert wrong == []
+
+
+def die(folder: Path, place: Place) -> None:
+    """Runs the pipeline in a process and kills it."""
+    if place.kind in ("event", "write"):
+        child = start_run(folder, f"--kill-at-{place.kind}", str(place.number))
+        _, said = child.communicate()
+        assert child.returncode == -signal.SIGKILL, f"{place}: {said}"
+        return
+    child = start_run(folder)
+    before, wanted = count_files(folder), place.number if place.kind == "files" else 1
+    while child.poll() is None and count_files(folder) - before < wanted:
+        time.sleep(0.0005)
+    time.sleep(place.number if place.kind == "seconds" else 0)
+    child.kill()
+    child.communicate()
+
+
+def count_files(folder: Path) -> int:
+    return sum(1 for _ in (folder / "lake").rglob("*"))
+
+
+def compare(lake: Path, given: Scene, place: Place) -> list[str]:
+    """Runs again what was killed, and gives what differs from the lake of a run nobody disturbed."""
+    outcome = run_here(lake)
+    if not outcome.is_ok:
+        return [f"{place}: {outcome.failure}"]
+    found, read = lake_state(lake), catalogue_state(lake)
+    differing = [f"{place}: {name}: {found[name]}" for name, rows in given.expected.items() if found[name] != rows]
+    return differing + [f"{place}: {name} of lake.duckdb" for name, rows in found.items() if read[name] != rows]
+
+
+def write_places(given: Scene, step: int = 1) -> list[Place]:
+    return [Place("write", number) for number in range(1, len(given.writes) + 1, step)]
+
+
+def test_crash_then_rerun_gives_the_undisturbed_lake(tmp_path: Path, next_run: Scene) -> None:
+    """Killed at six places all over a run, among them in the middle of a landing and of a publication."""
+    quarantined = next(n for n, event in enumerate(next_run.events, 1) if event.kind == "records-quarantined")
+    published = next(n for n, event in enumerate(next_run.events, 1) if event.kind == "release-published")
+    named = [
+        Place("event", quarantined),
+        Place("event", published),
+        Place("write", next_run.writes.index("before add_columns") + 1),
+        Place("write", next_run.writes.index("after write_database") + 1),
+    ]
+    commits = [n for n, moment in enumerate(next_run.writes, 1) if moment == "before create_write_transaction"]
+    check_crashes(tmp_path, next_run, [*named, *(Place("write", n) for n in commits[-4:-2])])
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_crash_before_and_after_every_write(tmp_path: Path, next_run: Scene) -> None:
+    """Killed right before and right after everything a run writes."""
+    assert len(next_run.writes) >= 40
+    check_crashes(tmp_path, next_run, write_places(next_run))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_crash_of_the_first_run_ever(tmp_path: Path, first_run: Scene) -> None:
+    """Killed while every table is being made for the first time."""
+    check_crashes(tmp_path, first_run, write_places(first_run, 3))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_crash_between_any_two_steps(tmp_path: Path, next_run: Scene) -> None:
+    """Killed at the end of every step."""
+    ends = [n for n, event in enumerate(next_run.events, 1) if event.kind == "step-finished"]
+    check_crashes(tmp_path, next_run, [Place("event", n) for n in ends])
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_crash_at_any_moment(tmp_path: Path, next_run: Scene) -> None:
+    """Killed from outside, at moments nobody chose: at the n-th file in the lake, and at random."""
+    chance = random.Random(20261121)
+    places = [Place("files", n) for n in (2, 5, 9, 13, 17, 22, 27, 32)]
+    places += [Place("seconds", round(chance.uniform(0, LONGEST_DELAY_SECONDS), 4)) for _ in range(8)]
+    check_crashes(tmp_path, next_run, places)
