@@ -17,6 +17,8 @@ from sql.touched import Touched, touched_filter
 LENGTHS = {"DAY": 1, "WEEK": 7, "MONTH": 31, "QUARTER": 92, "YEAR": 366}  # days at most
 MOST_SHIFTS = 2  # zone shifts in one chain
 SHIFT = timedelta(days=2)  # no two zones are more than 26 hours apart, and none is more than 14 from UTC
+LONGEST_SHIFT = 26 * 3600 * 1_000_000  # microseconds: no zone is further from another
+MICROSECONDS = "6"  # the scale of make_timestamp, as the parser writes it
 SHIFTED_TYPES = {"DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"}
 DAY = re.compile(r"(1[89]|2\d)\d\d-\d\d-\d\d")
 MANY = 8  # ranges: beyond, one range from the first to the last is cheaper to check
@@ -55,11 +57,25 @@ def _chain(node: exp.Expr) -> tuple[str, timedelta] | None:
         return _chain(node.this)
     if isinstance(node, exp.Anonymous) and node.name.lower() == "timezone":
         return _chain(node.expressions[1]) if len(node.expressions) > 1 else None
+    if isinstance(node, exp.UnixToTime) and node.text("scale") == MICROSECONDS:
+        counted = _unshifted(node.this)
+        return None if counted is None else _chain(counted)
     if isinstance(node, exp.TimestampTrunc | exp.DateTrunc):
         inner, unit = _chain(node.this), node.text("unit").upper()
         known = inner is not None and unit in LENGTHS
         return (inner[0], inner[1] + timedelta(days=LENGTHS[unit])) if inner is not None and known else None
     return None
+
+
+def _unshifted(node: exp.Expr) -> exp.Expr | None:
+    """Gives *x* of `epoch_us(x)` with or without a constant shift of less than a zone's: local time without ICU."""
+    node = node.unnest()
+    if isinstance(node, exp.Add | exp.Sub):
+        shift, node = node.right, node.left.unnest()
+        if not isinstance(shift, exp.Literal) or not shift.name.isdecimal() or int(shift.name) > LONGEST_SHIFT:
+            return None
+    is_counted = isinstance(node, exp.Anonymous) and node.name.lower() == "epoch_us" and len(node.expressions) == 1
+    return node.expressions[0] if is_counted else None
 
 
 def _ranges(days: Collection[str], length: timedelta) -> list[tuple[date, date]]:

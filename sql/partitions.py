@@ -23,7 +23,10 @@ SELECT_PARTS = {
 UNION_PARTS = {"this", "expression", "distinct", "with_", "order"}
 TABLE_PARTS = {"this", "db", "alias"}
 OPAQUE = (exp.AggFunc, exp.Window, exp.Query, exp.UDTF, exp.Star, exp.Columns, exp.Lambda, exp.Placeholder)
-SCALARS = {"timezone", "time_bucket", "epoch_ms", "make_timestamptz", "isodow", "isoyear", "yearweek"}
+SCALARS = {  # functions of one row that the parser does not know by name
+    *("timezone", "time_bucket", "make_timestamp", "make_timestamptz", "make_date", "to_timestamp"),
+    *("epoch", "epoch_ms", "epoch_us", "epoch_ns", "isodow", "isoyear", "yearweek", "week", "quarter", "last_day"),
+}
 
 
 def partition_expression(model: Model, models: Mapping[str, Model], table: str, schemas: Schemas) -> exp.Expr | None:

@@ -183,3 +183,22 @@ def test_incremental_narrowing_claims_nothing_else(chain: str, sql_type: str, va
     """A computation, type or value that is not understood narrows nothing."""
     partition = sqlglot.parse_one(chain, dialect="duckdb")
     assert narrowing_filter(partition, {"seen": sql_type}, frozenset({value})) is None
+
+
+def test_narrowing_knows_local_days_counted_without_a_zone():
+    """A month of instants shifted by a constant is narrowed to a range that holds all its rows; odd shifts are not."""
+    shifted = "cast(date_trunc('month', cast(make_timestamp(epoch_us(sold_at) + {}) as date)) as date)"
+    types = {"sold_at": "TIMESTAMP WITH TIME ZONE"}
+    indian = sqlglot.parse_one(shifted.format(19800000000), dialect="duckdb")
+    condition = narrowing_filter(indian, types, frozenset({"2025-02-01"}))
+    assert condition is not None
+    with Session(EngineLimits()) as session:
+        instants = (
+            "(values (timestamptz '2025-01-31 18:30:00+00'), (timestamptz '2025-02-28 18:29:59+00')) as t(sold_at)"
+        )
+        assert session.value(f"select count(*) from {instants} where {condition}") == 2
+        assert (
+            session.value(f"select count(*) from {instants} where {indian.sql(dialect='duckdb')} = '2025-02-01'") == 2
+        )
+    far = sqlglot.parse_one(shifted.format(19800000000000), dialect="duckdb")
+    assert narrowing_filter(far, types, frozenset({"2025-02-01"})) is None
