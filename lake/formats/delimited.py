@@ -202,7 +202,7 @@ def read_delimited(
     if not set(names) & set(expected):
         raise SourceError(
             "header-unknown",
-            f"The header of {origin} has none of the contract's columns: {', '.join(names)[:200]}.",
+            f"The header of {origin} has none of the contract's columns: {', '.join(names)[:200]!r}.",
             cure=f"Expected {', '.join(expected)}; is it the right file, delimiter and encoding?",
             line=1,
         )
