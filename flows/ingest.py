@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from checks.contract_suite import contract_suite
 from checks.gate import run_gate
 from checks.verdict import GateResult
 from flows.gating import note_gate
@@ -9,7 +10,7 @@ from flows.job import Job
 from flows.outcome import SourceOutcome
 from flows.planning import Plan
 from lake.archive import file_state
-from lake.batch import Batch, another_attempt, identify
+from lake.batch import Batch, PreparedBatch, another_attempt, identify
 from lake.contract import Contract
 from lake.errors import CommitConflict, GateFailed, SourceError
 from lake.landing import commit, is_landed, prepare, set_aside, show_candidate
@@ -63,16 +64,18 @@ def _try_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
         set_aside(job.session, job.store, batch, job.run, "refused", error.message)
         raise
     show_candidate(job.session, prepared)
-    gate = job.step(f"gate raw.{batch.contract.source}", gate_batch)(job, plan, batch.contract)
+    gate = job.step(f"gate raw.{batch.contract.source}", gate_batch)(job, plan, prepared)
     if gate.passed:
         return commit(job.store, prepared, job.run)
     reasons = "; ".join(str(failure) for failure in gate.failures)
     return set_aside(job.session, job.store, batch, job.run, "held", reasons)
 
 
-def gate_batch(job: Job, plan: Plan, contract: Contract) -> GateResult:
-    """Checks the raw table as it would be with the batch in it."""
-    suites = plan.checks_of("raw", {f"raw.{contract.source}"})
+def gate_batch(job: Job, plan: Plan, prepared: PreparedBatch) -> GateResult:
+    """Checks the rows that the batch would add, by its contract and by the checks written for the source."""
+    contract = prepared.batch.contract
+    written = [suite for suite in plan.checks_of("raw", {f"raw.{contract.source}"}) if suite.path != contract.path]
+    suites = (contract_suite(contract, candidate_rows=prepared.accepted_count), *written)
     gate = run_gate(job.session, "raw", suites, plan.masked, now=job.run.started_at)
     note_gate(job, gate)
     return gate

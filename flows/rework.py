@@ -9,7 +9,7 @@ from flows.journal import write_down
 from flows.planning import Plan, make_plan
 from flows.steps import plain_step
 from flows.workplace import Workplace
-from lake.batch import Batch, PreparedBatch
+from lake.batch import PreparedBatch
 from lake.catalogue import write_catalogue
 from lake.contract import Contract
 from lake.errors import GateFailed, TableError
@@ -48,7 +48,7 @@ def reland_batch(workplace: Workplace, prefix: str) -> BatchRecord:
     def work(job: Job, plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
         batch = recall(job.session, job.store, contract, record, job.run)
         prepared = judge_again(job.session, job.store, batch, job.run)
-        return _commit_gated(job, plan, batch, prepared)
+        return _commit_gated(job, plan, prepared)
 
     return _rework(workplace, prefix, work)
 
@@ -59,7 +59,7 @@ def replay_batch(workplace: Workplace, prefix: str, mended: Path | None) -> Batc
     def work(job: Job, plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
         batch = make_replay(job.session, job.store, contract, record, mended, job.run)
         prepared = judge_replay(job.session, job.store, batch, job.run)
-        return _commit_gated(job, plan, batch, prepared)
+        return _commit_gated(job, plan, prepared)
 
     return _rework(workplace, prefix, work)
 
@@ -79,9 +79,9 @@ def _rework(workplace: Workplace, prefix: str, work: Work) -> BatchRecord:
             write_catalogue(job.session, job.store, job.settings.output / "lake.duckdb", contracts)
 
 
-def _commit_gated(job: Job, plan: Plan, batch: Batch, prepared: PreparedBatch) -> BatchRecord:
+def _commit_gated(job: Job, plan: Plan, prepared: PreparedBatch) -> BatchRecord:
     show_candidate(job.session, prepared)
-    gate = gate_batch(job, plan, batch.contract)
+    gate = gate_batch(job, plan, prepared)
     if not gate.passed:
         raise GateFailed(
             "gate-failed",

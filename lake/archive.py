@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,12 +59,15 @@ class WorkingFile:
 def receive(delivery: Delivery) -> Receipt:
     """Reads a delivery once, for its digest."""
     digest, byte_count, newline_count = hashlib.sha256(), 0, 0
-    with _opened(delivery.path) as file:
+    with _opened(delivery.path) as file, ThreadPoolExecutor(1) as hasher:
         state = _state(file)
-        for chunk in _chunks(file):
-            digest.update(chunk)
+        hashed = hasher.submit(digest.update, b"")
+        for chunk in _chunks(file):  # the next chunk is read and counted while this one is hashed
             byte_count += len(chunk)
             newline_count += chunk.count(b"\n")
+            hashed.result()
+            hashed = hasher.submit(digest.update, chunk)
+        hashed.result()
     return Receipt(digest.hexdigest(), byte_count, newline_count, state)
 
 

@@ -51,7 +51,7 @@ def _gather_versions(
         create or replace table landing.versions as
         select {keyed}, struct_pack({content}) as {CONTENT}, 1 as age, rowid as _ordinal, null::timestamptz as landed_at
         from {rows}
-        where {sound} and ({hashed} in (from landing.repeated) or {hashed} in (from landing.known))
+        where {sound} and {hashed} in (from landing.repeated union from landing.known)
         """
     )
     if known:

@@ -130,20 +130,25 @@ def _register_words(session: Session, batch: Batch) -> None:
         union all {repeats}
         union all
         select distinct reasons[1], 'schema-drift', 'SCHEMA_MISMATCH', null, substr(reasons[1], 7)
-        from landing.refused where starts_with(reasons[1], 'drift:')
+        from landing.refused where starts_with(reasons[1], 'drift:');
+        create or replace table landing.told as
+        select
+            listed.reasons, first_word.category, first_word.rule, first_word.column_name,
+            array_to_string(list_transform(listed.reasons, lambda code: coalesce(words.by_code[code], code)), ' ')
+                as details,
+        from (select distinct reasons from landing.refused) as listed
+        cross join (select map_from_entries(list((code, message))) as by_code from landing.words) as words
+        left join landing.words as first_word on first_word.code = listed.reasons[1]
         """
     )
 
 
 def _refused_select() -> str:
+    """Gives the refused rows with words; each distinct list of reasons is put into words once."""
     return """
-        select refused._line, first_word.category, first_word.rule, refused.reasons, first_word.column_name,
-            array_to_string(list_transform(refused.reasons, lambda code: coalesce(words.by_code[code], code)), ' ')
-                as details,
-            texts.raw_data
+        select refused._line, told.category, told.rule, refused.reasons, told.column_name, told.details, texts.raw_data
         from landing.refused as refused
-        cross join (select map_from_entries(list((code, message))) as by_code from landing.words) as words
-        left join landing.words as first_word on first_word.code = refused.reasons[1]
+        left join landing.told as told on told.reasons = refused.reasons
         left join landing.raw_texts as texts on texts._line = refused._line
     """
 
