@@ -34,7 +34,7 @@ class PreparedBatch:
     """A batch read, judged and staged, not committed. Counts are records: read = accepted + quarantined + duplicate.
 
     `base` is the raw version it was judged against (None: no table yet), `replaced` the raw files that its commit
-    removes.
+    removes, `watermark` the greatest value of the contract's watermark column among the accepted rows, as text.
     """
 
     batch: Batch
@@ -46,6 +46,7 @@ class PreparedBatch:
     refused: StagedFiles | None
     base: TableVersion | None
     replaced: tuple[DataFile, ...] = field(default=())
+    watermark: str | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -101,7 +102,7 @@ def batch_record(
         duplicate_count=counts.get("duplicate_count"),
         byte_count=batch.receipt.byte_count,
         checksum=batch.receipt.digest,
-        watermark=batch.delivery.position.get("watermark"),
+        watermark=batch.delivery.position.get("watermark") or (None if prepared is None else prepared.watermark),
         table_version=None,
         error=error,
         attempt_id=batch.attempt_id,

@@ -276,7 +276,25 @@ def _split(
             f"{duplicates} duplicate do not add up; nothing was landed.",
             cure="Report it with the archived batch.",
         )
-    return PreparedBatch(batch, read, accepted.row_count, quarantined, duplicates, accepted, refused, base)
+    return PreparedBatch(
+        batch,
+        read,
+        accepted.row_count,
+        quarantined,
+        duplicates,
+        accepted,
+        refused,
+        base,
+        watermark=_watermark(session, batch.contract),
+    )
+
+
+def _watermark(session: Session, contract: Contract) -> str | None:
+    if contract.watermark is None:
+        return None
+    greatest = f"select max({quote(contract.watermark)})::varchar from landing.rows where _reasons is null"
+    found: str | None = session.value(greatest)
+    return found
 
 
 def _stage_accepted(session: Session, store: Store, batch: Batch, run: Run, columns: Sequence[str]) -> StagedFiles:

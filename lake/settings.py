@@ -17,7 +17,7 @@ from lake.engine import EngineLimits
 from lake.errors import SettingsError
 
 MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?)?B", re.IGNORECASE)
-STORE, BUCKET = re.compile(r"[a-z0-9]{2,}:", re.IGNORECASE), re.compile(r"s3://[^/]+")
+STORE = re.compile(r"[a-z0-9]{2,}:", re.IGNORECASE)  # one letter alone is a drive
 FIVE_MINUTES, TEN_MINUTES, TWENTY_MINUTES = 300.0, 600.0, 1200.0
 
 
@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     lake_uri: str = Field(
         default="",
         validation_alias=AliasChoices("lake_uri", "LAKE_URI"),
-        description="Where the lake is: a folder, or s3://bucket/prefix. Default: lake/data in the project.",
+        description="Where the lake is: a folder. Default: lake/data in the project.",
     )
     memory_limit: str = Field(default="1GB", description="What DuckDB may use before it spills, e.g. 1GB.")
     threads: int | None = Field(default=None, ge=1, description="DuckDB threads; default one per core.")
@@ -72,8 +72,8 @@ class Settings(BaseSettings):
     @field_validator("lake_uri")
     @classmethod
     def _known_store(cls, uri: str) -> str:
-        if STORE.match(uri) and not BUCKET.match(uri):
-            raise ValueError(f"{uri!r} is neither a folder nor s3://bucket/prefix")
+        if STORE.match(uri):
+            raise ValueError(f"{uri!r} is no folder; object stores are not supported yet")
         return uri
 
     @field_validator("timezone")

@@ -13,7 +13,7 @@ import zstandard
 from lake.contract import Column
 from lake.errors import SourceError
 from lake.table_versions import Store
-from lake.tables import read_version, transaction_of
+from lake.tables import read_commits, read_version, transaction_of
 from tests.landing_parts import HEADER, SHOP, contract_with, counts, land, quarantine_rows, raw_rows
 
 GOOD = "a1,2024-01-05,North,3,2.50,x\n"
@@ -298,3 +298,12 @@ def test_landing_reads_instants_by_their_offset_else_by_the_zone(tmp_path, store
         ("d", "31 23:11:20", "31 23:11:20.500", "2025-12-31 00:00:00"),
     ]
     assert {row[0] for row in quarantine_rows(store, "rule")} == {"type"}
+
+
+def test_landing_writes_the_watermark_with_the_rows(tmp_path, store):
+    """The ledger's row, in the commit itself, says how far the accepted rows reach; refused rows do not count."""
+    contract = contract_with(watermark="sold_on")
+    rows = GOOD + GOOD.replace("a1", "a2").replace("-05", "-09") + GOOD.replace("a1", "a3").replace("-05,N", "-31,X")
+    land(store, deliver(tmp_path, HEADER + rows), contract)
+    [commit] = [found for found in read_commits(store, "raw.shop", 0) if found.metadata]
+    assert json.loads(commit.metadata["ledger"])["watermark"] == "2024-01-09"
