@@ -1,6 +1,8 @@
 """A project: the folder a pipeline is made of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,11 +53,15 @@ class Project:
         found = (path for pattern in ("*.yaml", "*.yml") for path in self.contracts_dir.rglob(pattern))
         return tuple(sorted(found))
 
-    def contracts(self) -> "dict[str, Contract]":
-        """Reads all contracts, by the name of their source.
+    def contracts(self) -> "Mapping[str, Contract]":
+        """Gives all contracts, by the name of their source; they are read once.
 
         Raises ContractError for the first that is broken and for two that claim the same source.
         """
+        return self._contracts
+
+    @cached_property
+    def _contracts(self) -> "Mapping[str, Contract]":
         from lake.odcs import read_contract
 
         contracts: dict[str, Contract] = {}

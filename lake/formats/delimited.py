@@ -96,8 +96,7 @@ class DelimitedReading:
             create or replace table {target}_fields as from {self._read_csv(small, 0, "ignore_errors = false")};
             create or replace table {target} as
             select numbers.line as _line, {json_of(self.columns)} as raw_data
-            from {target}_fields as fields
-            join {target}_numbers as numbers on numbers.rowid = fields.rowid
+            from {target}_fields as fields positional join {target}_numbers as numbers
             """
         )
 
