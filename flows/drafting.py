@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from flows.workplace import Workplace
-from lake.draft import draft_contract, snake_case
+from lake.drafting.draft import draft_contract, snake_case
 from lake.engine import Session
 from lake.errors import ContractError
 from lake.settings import Settings

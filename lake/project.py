@@ -62,7 +62,7 @@ class Project:
 
     @cached_property
     def _contracts(self) -> "Mapping[str, Contract]":
-        from lake.odcs import read_contract
+        from lake.odcs.reader import read_contract
 
         contracts: dict[str, Contract] = {}
         for path in self.contract_files():

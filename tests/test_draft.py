@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.contract import Column, Contract
-from lake.draft import draft_contract, snake_case
+from lake.drafting.draft import draft_contract, snake_case
 from lake.engine import EngineLimits, Session
 from lake.errors import SourceError
-from lake.odcs import read_contract
+from lake.odcs.reader import read_contract
 from lake.table_versions import Store
 from lake.validation import typed_select
 from tests.landing_parts import land

@@ -7,7 +7,7 @@ import pytest
 
 from lake.contract import Column, Contract, RowRule, Server
 from lake.errors import ContractError
-from lake.odcs import read_contract
+from lake.odcs.reader import read_contract
 
 SALES = """\
 apiVersion: v3.1.0

@@ -11,7 +11,7 @@ from lake.demo.sales import PlantedFaults, write_sales
 from lake.engine import EngineLimits, Session
 from lake.landing import commit, prepare, show_candidate
 from lake.ledger import BatchRecord
-from lake.odcs import read_contract
+from lake.odcs.reader import read_contract
 from lake.quarantine import quarantine_sql
 from lake.run import begin_run
 from lake.sources.files import file_deliveries

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Collection
 
-from lake.odcs_document import Part, check_keys
+from lake.odcs.document import Part, check_keys
 
 OURS = ("", "sluice")  # the vendors whose custom properties are read; the others belong to other tools
 SPELLING = 0.8  # likeness from which an unknown property is taken for a misspelt one of ours

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from lake.odcs_document import Part, check_keys, did_you_mean
+from lake.odcs.document import Part, check_keys, did_you_mean
 
 LOGICAL_TYPES = ("string", "integer", "number", "boolean", "date", "timestamp", "object", "array")
 

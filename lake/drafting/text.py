@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from lake.draft_columns import Profile
+from lake.drafting.columns import Profile
 
 PLAIN = re.compile(r"[A-Za-z_/]([A-Za-z0-9_ .,;/*()'%-]*[A-Za-z0-9_/*().])?")  # where no flow collection is around it
 NOT_PLAIN = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})

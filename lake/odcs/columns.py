@@ -8,10 +8,10 @@ from typing import get_args
 from zoneinfo import ZoneInfo
 
 from lake.contract import Column, Privacy, RowRule
-from lake.odcs_document import Part, check_keys, did_you_mean, odcs_schema, value_text
-from lake.odcs_properties import custom_properties
-from lake.odcs_rules import enum_rule
-from lake.odcs_types import logical_type, physical_name, sql_type, strptime_format, type_arguments
+from lake.odcs.document import Part, check_keys, did_you_mean, odcs_schema, value_text
+from lake.odcs.properties import custom_properties
+from lake.odcs.rules import enum_rule
+from lake.odcs.types import logical_type, physical_name, sql_type, strptime_format, type_arguments
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 NAME_CURE = "Use lower-case letters, digits and '_', beginning with a letter; keep theirs under 'physicalName'."

@@ -4,8 +4,8 @@ import codecs
 from collections.abc import Mapping
 
 from lake.contract import Server
-from lake.odcs_document import Part, check_keys, did_you_mean, value_text
-from lake.odcs_properties import custom_properties
+from lake.odcs.document import Part, check_keys, did_you_mean, value_text
+from lake.odcs.properties import custom_properties
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
 FORMAT_ALIASES: Mapping[str, str] = {"ndjson": "jsonl"}

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lake.archive import WorkingFile, make_working_file, receive
-from lake.draft_columns import Profile, profile_column
-from lake.draft_yaml import DraftedColumn, DraftedTable, render_contract
+from lake.drafting.columns import Profile, profile_column
+from lake.drafting.text import DraftedColumn, DraftedTable, render_contract
 from lake.engine import Session, literal, quote
 from lake.errors import SourceError
 from lake.formats.delimited import read_delimited

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from lake.contract import Category, Column, RowRule, TableRule
-from lake.odcs_document import Part, check_keys, did_you_mean
-from lake.odcs_properties import custom_properties
+from lake.odcs.document import Part, check_keys, did_you_mean
+from lake.odcs.properties import custom_properties
 
 if TYPE_CHECKING:
     from sqlglot.expressions import Expr

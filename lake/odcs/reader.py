@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from lake.contract import Column, Contract, DriftPolicy, DuplicatePolicy, Privacy, RowRule, TableRule
 from lake.errors import ContractError
-from lake.odcs_columns import NAME, NAME_CURE, exclusive_rules, read_column
-from lake.odcs_document import (
+from lake.odcs.columns import NAME, NAME_CURE, exclusive_rules, read_column
+from lake.odcs.document import (
     Part,
     check_keys,
     check_rest,
@@ -19,10 +19,10 @@ from lake.odcs_document import (
     read_document,
     schema_errors,
 )
-from lake.odcs_properties import custom_properties
-from lake.odcs_rules import read_quality
-from lake.odcs_servers import read_server
-from lake.odcs_types import check_types_given
+from lake.odcs.properties import custom_properties
+from lake.odcs.rules import read_quality
+from lake.odcs.servers import read_server
+from lake.odcs.types import check_types_given
 
 API_VERSIONS = ("v3.1.0", "v3.2.0")
 DELIVERIES = ("batch", "stream")

@@ -1,0 +1,1 @@
+"""Drafting: the contract of a file that nobody has described yet."""
