@@ -14,7 +14,7 @@ from lake.engine import SCHEMAS, Session, literal, quote, scan_sql, write_databa
 from lake.operations import MASK, operator_views
 from lake.releases import Release, ReleasedTable, current_release
 from lake.table_versions import Store
-from lake.tables import read_version
+from lake.tables import expect_version
 
 HIDDEN_SCHEMAS = {"landing"}
 CATALOGUE_ATTEMPTS = 10  # each further one means that another run has written something; that run writes it, too
@@ -84,9 +84,8 @@ def _write_views(path: Path, views: Mapping[str, str]) -> None:
 
 
 def _table_sql(store: Store, table: ReleasedTable, restricted: Restricted) -> str:
-    found = read_version(store, table.name, table.version)
-    files = [] if found is None else [file.path for file in found.files]
-    scan = scan_sql(files, table.columns, evolved=found is not None and found.evolved)
+    found = expect_version(store, table.name, table.version)
+    scan = scan_sql([file.path for file in found.files], table.columns, evolved=found.evolved)
     schema, name = table.name.split(".", 1)
     secret = restricted.columns.get(name, frozenset()) if schema == "raw" else frozenset()
     masked = [

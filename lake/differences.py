@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lake.engine import Session, quote, scan_sql
 from lake.releases import Release, ReleasedTable
 from lake.table_versions import Store
-from lake.tables import read_version
+from lake.tables import expect_version
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,5 @@ def _count_rows(session: Session, store: Store, whole: TableDifference, table: R
 
 
 def _scan(store: Store, table: ReleasedTable, version: int | None) -> str:
-    found = read_version(store, table.name, version)
-    files = [] if found is None else [file.path for file in found.files]
-    return scan_sql(files, table.columns, evolved=found is not None and found.evolved)
+    found = expect_version(store, table.name, version)
+    return scan_sql([file.path for file in found.files], table.columns, evolved=found.evolved)

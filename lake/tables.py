@@ -39,10 +39,18 @@ def read_version(store: Store, name: str, version: int | None = None) -> TableVe
     return None if table is None else _describe(store, name, table)
 
 
+def expect_version(store: Store, name: str, version: int | None) -> TableVersion:
+    """Gives a version that must be there, such as a released one; raises TableError when it is not."""
+    found = read_version(store, name, version)
+    if found is None:
+        raise TableError("table-missing", f"Table {name} has no version {version}.", cure="Was the lake moved?")
+    return found
+
+
 def changed_files(store: Store, name: str, old: int, new: int) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
     """Gives the files that went and the files that came between two versions of a table."""
-    before = {file.path: file for file in _expect(store, name, old).files}
-    after = {file.path: file for file in _expect(store, name, new).files}
+    before = {file.path: file for file in expect_version(store, name, old).files}
+    after = {file.path: file for file in expect_version(store, name, new).files}
     removed = tuple(file for path, file in before.items() if path not in after)
     return removed, tuple(file for path, file in after.items() if path not in before)
 
@@ -153,13 +161,6 @@ def _expect_table(store: Store, name: str) -> DeltaTable:
     if table is None:
         raise TableError("table-missing", f"Table {name} does not exist in {store.uri}.", cure="Was the lake moved?")
     return table
-
-
-def _expect(store: Store, name: str, version: int) -> TableVersion:
-    found = read_version(store, name, version)
-    if found is None:
-        raise TableError("table-missing", f"Table {name} has no version {version}.", cure="Was the lake moved?")
-    return found
 
 
 def _describe(store: Store, name: str, table: DeltaTable) -> TableVersion:

@@ -1,5 +1,6 @@
 """Releases: readers see one whole state; publishing, rolling back and tidying lose nothing."""
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -209,3 +210,11 @@ def test_the_catalogue_opens_in_any_client_with_all_tables(tmp_path, session, st
     assert {"audit_log", "validation_results", "releases", "lineage", "watermarks", "alert_history"} <= names
     assert not list(tmp_path.glob(".lake*"))
     assert find_release(session, store, 1).tables["marts.empty"].row_count == 0
+
+
+def test_a_released_table_that_is_gone_is_an_error_and_never_empty(session, store):
+    """When files of a released table were removed from outside, readers are told so; they do not see an empty table."""
+    made = release(session, store, table(session, store, "marts.a", "select 1 as id"))
+    shutil.rmtree(store.table_uri("marts.a"))
+    with pytest.raises(TableError, match=r"marts\.a has no version 1"):
+        show_release(session, store, made, restricted_of([]))
