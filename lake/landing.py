@@ -14,10 +14,10 @@ from pathlib import Path
 from lake.archive import check_unchanged, keep, make_working_file
 from lake.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, batch_record, raw_name
 from lake.contract import Contract
-from lake.drift import accept_columns
+from lake.drift import Drift, accept_columns
 from lake.duplicates import find_duplicates
 from lake.engine import Session, literal, quote, scan_sql
-from lake.errors import CommitConflict, SettingsError, TableError
+from lake.errors import CommitConflict, SettingsError, SourceError, TableError
 from lake.formats.opening import open_reading
 from lake.formats.reading import Located, Reading
 from lake.ledger import BatchRecord, BatchStatus, record_batches, to_metadata
@@ -116,17 +116,15 @@ def judge(
         batch.delivery, batch.receipt, session.scratch, contract.server.options.get("encoding", "utf-8")
     )
     reading = open_reading(session, contract, batch.delivery, file)
-    extra, drifted = accept_columns(contract, reading.columns, batch.delivery.origin)
-    reading, located = _load(session, contract, reading, extra)
+    drift = accept_columns(contract, reading.columns, batch.delivery.origin)
+    reading, located = _load(session, contract, reading, drift)
     check_unchanged(batch.delivery, batch.receipt)
     session.execute(f"create or replace view landing.numbered as {located.numbered}")
-    if drifted:
-        session.execute(f"update landing.rows set _reasons = [{literal(f'drift:{drifted}')}]")
     base = read_version(store, raw_name(contract))
     show_raw(session, contract, base, without)
     columns = [column.name for column in contract.columns]
     find_duplicates(session, contract, columns, "landing.rows", f"raw.{quote(contract.source)}")
-    loaded = _Loaded(reading, located, (*columns, *extra))
+    loaded = _Loaded(reading, located, (*columns, *drift.added))
     prepared = _split(session, store, batch, run, loaded, base, replayed)
     run.note("batch-judged", contract.source, prepared.read_count, batch_id=batch.batch_id, **prepared.counts)
     return prepared
@@ -227,17 +225,24 @@ def archive_root(store: Store) -> Path:
     return folder
 
 
-def _load(session: Session, contract: Contract, reading: Reading, extra: Sequence[str]) -> tuple[Reading, Located]:
+def _load(session: Session, contract: Contract, reading: Reading, drift: Drift) -> tuple[Reading, Located]:
     """Loads the typed rows into `landing.rows`, the careful way when the fast one does not account for every line."""
     try:
-        _load_rows(session, contract, reading, extra)
+        _load_rows(session, contract, reading, drift)
         located = reading.locate(session, "landing.rows")
     except session.failure:
         located = None
     if located is not None:
         return reading, located
     careful = reading.careful(session)
-    _load_rows(session, contract, careful, extra)
+    try:
+        _load_rows(session, contract, careful, drift)
+    except session.failure as error:
+        raise SourceError(
+            "file-unreadable",
+            f"A delivery of {contract.source!r} cannot be read: {str(error).splitlines()[0]}",
+            cure="Its bytes are in the archive. Deliver it again in a form that other programs read, too.",
+        ) from error
     located = careful.locate(session, "landing.rows")
     if located is None:
         raise TableError(
@@ -248,8 +253,8 @@ def _load(session: Session, contract: Contract, reading: Reading, extra: Sequenc
     return careful, located
 
 
-def _load_rows(session: Session, contract: Contract, reading: Reading, extra: Sequence[str]) -> None:
-    select = typed_select(contract, reading.columns, reading.select(), extra)
+def _load_rows(session: Session, contract: Contract, reading: Reading, drift: Drift) -> None:
+    select = typed_select(contract, reading.columns, reading.select(), drift)
     session.execute(f"create or replace table landing.rows as {select}")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from lake.contract import Category, Column, Contract
+from lake.drift import Drift
 from lake.engine import literal, quote
 
 INTEGERS = {"tinyint", "smallint", "integer", "bigint", "hugeint"}
@@ -39,23 +40,30 @@ class Reason:
     message: str
 
 
-def typed_select(contract: Contract, received: Sequence[str], source_sql: str, extra: Sequence[str]) -> str:
+def typed_select(contract: Contract, received: Sequence[str], source_sql: str, drift: Drift) -> str:
     """Gives the statement over `source_sql`, whose columns are the received ones, as text.
 
-    Contract columns that were not received read as missing; `extra` received columns are kept as text.
+    Contract columns that were not received read as missing; columns that drift adds are kept as text.
     """
-    reasons = contract_reasons(contract)
-    names = [column.name for column in contract.columns] + list(extra)
-    wrong = " or ".join(f"({reason.condition})" for reason in reasons) or "false"
-    cases = ", ".join(f"case when {reason.condition} then {literal(reason.code)} end" for reason in reasons)
-    found = f"list_filter([{cases}], lambda reason: reason is not null)" if reasons else "null::varchar[]"
+    names = [column.name for column in contract.columns] + list(drift.added)
     return f"""
-        select {", ".join(quote(name) for name in names)}, case when {wrong} then {found} end as _reasons
+        select {", ".join(quote(name) for name in names)}, {_reasons_sql(contract, drift)} as _reasons
         from (
-            select {", ".join(_typed_columns(contract, received, extra))}
+            select {", ".join(_typed_columns(contract, received, drift.added))}
             from ({source_sql})
         )
     """
+
+
+def _reasons_sql(contract: Contract, drift: Drift) -> str:
+    """Gives the list of a row's reasons, null where there is none."""
+    if drift.complaint is not None:
+        return f"[{literal(f'drift:{drift.complaint}')}]"
+    reasons = contract_reasons(contract)
+    wrong = " or ".join(f"({reason.condition})" for reason in reasons) or "false"
+    cases = ", ".join(f"case when {reason.condition} then {literal(reason.code)} end" for reason in reasons)
+    found = f"list_filter([{cases}], lambda reason: reason is not null)" if reasons else "null::varchar[]"
+    return f"case when {wrong} then {found} end"
 
 
 def contract_reasons(contract: Contract) -> list[Reason]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lake.contract import Column, Contract
 from lake.drafting.draft import draft_contract, snake_case
+from lake.drift import Drift
 from lake.engine import EngineLimits, Session
 from lake.errors import SourceError
 from lake.odcs.reader import read_contract
@@ -353,7 +354,7 @@ def test_draft_is_valid_for_any_values(tmp_path: Path, session: Session, rows: l
     contract = read_contract(target)
     received = [column.source_name for column in contract.columns]
     assert received == ["id", "one", "two"]
-    judged = typed_select(contract, received, "from landing.draft", ())
+    judged = typed_select(contract, received, "from landing.draft", Drift())
     assert session.rows(f"select * from ({judged}) where _reasons is not null") == []
 
 

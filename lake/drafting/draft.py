@@ -192,7 +192,8 @@ def _in_file_order(session: Session, reading: JsonReading) -> JsonReading:
         raise SourceError("file-empty", "The file holds no JSON objects with keys.", cure="Is it a list of records?")
     first = session.value(f"select json_keys(text) from {reading.records} where is_object order by line limit 1")
     known = tuple(name for name in first if name in reading.columns)
-    return replace(reading, columns=(*known, *(name for name in reading.columns if name not in known)))
+    ordered = (*known, *(name for name in reading.columns if name not in known))
+    return replace(reading, pointers={name: reading.pointers[name] for name in ordered})
 
 
 def _delimited(session: Session, file: WorkingFile, delivery: Delivery) -> tuple[Reading, dict[str, str]]:

@@ -18,6 +18,7 @@ from lake.formats.reading import Located
 
 HEADER_BYTES = 1 << 20
 LONGEST_LINE = 16 << 20
+LINE_FEEDS = r"new_line = '\n'"  # how the files end their lines that we write ourselves
 MOST_ROUNDS = 20  # how many never-closed quotes are told apart before what follows is one broken record
 BROKEN_RULES = {
     "MISSING COLUMNS": ("too-few-fields", "SCHEMA_MISMATCH", "The line has too few fields."),
@@ -27,6 +28,7 @@ BROKEN_RULES = {
     "LINE SIZE OVER MAXIMUM": ("line-too-long", "DATA_FORMAT_ERROR", "The line is too long."),
     "CAST": ("unreadable", "DATA_FORMAT_ERROR", "The line cannot be read."),
 }
+STRAY_RETURN = ("stray-carriage-return", "DATA_FORMAT_ERROR", "A carriage return stands outside quotes.")
 UNCLOSED = ("broken-quotes", "DATA_FORMAT_ERROR", "A quote is opened and never closed.")
 
 
@@ -45,6 +47,7 @@ class DelimitedReading:
         """Gives SQL for one text column per received column."""
         rejects = f"store_rejects = true, rejects_table = '{self._rejects}', rejects_scan = '{self._rejects}_scan'"
         options = f"ignore_errors = true, rejects_limit = 0, {rejects}"
+        options += f", {LINE_FEEDS}" if self.records else ""
         return f"select * from {self._read_csv(self.file.path, self.header_lines, options)}"
 
     def locate(self, session: Session, loaded: str) -> Located | None:
@@ -61,12 +64,13 @@ class DelimitedReading:
 
     def careful(self, session: Session) -> "DelimitedReading":
         """Gives the reading that finds records by the parity of their quotes."""
-        load_lines(session, _with_plain_line_ends(self.file.path, session.scratch), f"{self.prefix}_lines")
+        load_lines(session, _with_line_feeds(self.file, session.scratch), f"{self.prefix}_lines", ends="\n")
         _set_bad_encoding_aside(session, self.prefix)
         for _ in range(MOST_ROUNDS):
             _find_records(session, self.prefix, self.header_lines)
             if not _set_unclosed_aside(session, self.prefix):
                 break
+        _set_stray_returns_aside(session, self.prefix)
         target = session.scratch / f"{Path(self.prefix).name}.records.csv"
         reader = session.reader(f"select text from {self.prefix}_records order by ordinal")
         write_texts(target, b"", (batch.column(0) for batch in reader))
@@ -90,10 +94,11 @@ class DelimitedReading:
         small = session.scratch / f"{Path(target).name}.picked.csv"
         write_texts(small, b"", iter(picked["text"].chunks))
         session.register("picked_lines", picked.select(["line"]))
+        fields = self._read_csv(small, 0, f"ignore_errors = false, {LINE_FEEDS}")
         session.execute(
             f"""
             create or replace table {target}_numbers as select line from picked_lines;
-            create or replace table {target}_fields as from {self._read_csv(small, 0, "ignore_errors = false")};
+            create or replace table {target}_fields as from {fields};
             create or replace table {target} as
             select numbers.line as _line, {json_of(self.columns)} as raw_data
             from {target}_fields as fields positional join {target}_numbers as numbers
@@ -190,6 +195,13 @@ def read_delimited(
     if not has_header:
         return DelimitedReading(file, expected, separator, 0, prefix)
     names = tuple(_fields(header, separator))
+    if any("\0" in name for name in names):
+        raise SourceError(
+            "header-unreadable",
+            f"The header of {origin} holds a NUL, which no column name can.",
+            cure="Deliver it as text, in the encoding that the contract declares.",
+            line=1,
+        )
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise SourceError(
@@ -220,17 +232,17 @@ def _fields(header: str, delimiter: str) -> list[str]:
     return [name or f"column_{place}" for place, name in enumerate(found, 1)]
 
 
-def _with_plain_line_ends(path: Path, scratch: Path) -> Path:
-    """Gives a copy whose lines end in a line feed only, without a byte order mark."""
-    target = scratch / f"{path.name}.lines"
-    with path.open("rb") as file, target.open("wb") as out:
-        rest = b""
-        first = True
-        while chunk := file.read(HEADER_BYTES):
-            data = (rest + chunk).removeprefix(b"\xef\xbb\xbf") if first else rest + chunk
-            first, rest = False, b"\r" if data.endswith(b"\r") else b""
-            out.write(data[: len(data) - len(rest)].replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
-        out.write(b"\n" if rest else b"")
+def _with_line_feeds(file: WorkingFile, scratch: Path) -> Path:
+    """Gives a copy without a byte order mark, whose lines end in a line feed.
+
+    Carriage returns become line feeds only where the file has no line feed at all; else one may stand inside quotes.
+    """
+    target = scratch / f"{file.path.name}.lines"
+    with file.path.open("rb") as source, target.open("wb") as out:
+        start = source.read(HEADER_BYTES).removeprefix(b"\xef\xbb\xbf")
+        while start:
+            out.write(start if file.newline_count else start.replace(b"\r", b"\n"))
+            start = source.read(HEADER_BYTES)
     return target
 
 
@@ -258,13 +270,13 @@ def _find_records(session: Session, prefix: str, header_lines: int) -> None:
         from (
             select
                 min(starts.line) as line,
-                string_agg(lines.text, chr(10) order by starts.line) as text,
+                rtrim(string_agg(lines.text, chr(10) order by starts.line), chr(13)) as text,
                 arg_max(is_open, starts.line) as is_open,
             from {prefix}_starts as starts
             join {prefix}_lines as lines on lines.line = starts.line
             group by record
         )
-        where trim(text) <> ''
+        where text <> ''
         """
     )
 
@@ -290,5 +302,20 @@ def _set_bad_encoding_aside(session: Session, prefix: str) -> None:
         create or replace table {prefix}_aside as
         select line as _line, '{rule}' as rule, '{category}' as category, '{message}' as message, text as raw_data
         from {prefix}_lines where contains(text, chr(65533))
+        """
+    )
+
+
+def _set_stray_returns_aside(session: Session, prefix: str) -> None:
+    """Moves records with a carriage return outside quotes out of the way: the parser stops at them."""
+    rule, category, message = STRAY_RETURN
+    stray = "contains(text, chr(13)) and contains(regexp_replace(text, '\"[^\"]*\"', '', 'g'), chr(13))"
+    session.execute(
+        f"""
+        insert into {prefix}_aside
+        select line, '{rule}', '{category}', '{message}', text from {prefix}_records where {stray};
+        create or replace table {prefix}_records as
+        select row_number() over (order by line) - 1 as ordinal, line, text, is_open
+        from {prefix}_records where not ({stray})
         """
     )

@@ -1,5 +1,6 @@
 """JSON: one array of records, one record, or a record a line (JSONL)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lake.archive import WorkingFile
@@ -14,16 +15,21 @@ NOT_JSON = ("not-json", "DATA_FORMAT_ERROR", "The line is no JSON object.")
 
 @dataclass(frozen=True)
 class JsonReading:
-    """JSON records in the table `records` (`line`, `text`, `is_object`); columns are paths such as `customer.email`."""
+    """JSON records in the table `records` (`line`, `text`, `is_object`), and where each column stands in a record."""
 
     records: str
-    columns: tuple[str, ...]
+    pointers: Mapping[str, str]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The received columns: keys, and paths that the contract names, such as `customer.email`."""
+        return tuple(self.pointers)
 
     def select(self) -> str:
         """Gives SQL for one text column per received column; nested values stay JSON text."""
         if not self.columns:
             return f"select text from {self.records} where false"
-        paths = ", ".join(literal(json_path(name)) for name in self.columns)
+        paths = ", ".join(literal(pointer) for pointer in self.pointers.values())
         fields = ", ".join(f"fields[{place}] as {quote(name)}" for place, name in enumerate(self.columns, 1))
         return f"""
             select {fields} from (
@@ -103,9 +109,9 @@ def read_json(
     return _with_columns(session, f"{prefix}_json", expected)
 
 
-def json_path(name: str) -> str:
-    """Gives the JSON path of a column name such as `customer.email`."""
-    return "$" + "".join(f'."{part}"' for part in name.split("."))
+def json_pointer(*keys: str) -> str:
+    """Gives the JSON pointer (RFC 6901) of a key inside keys; any character may stand in a key."""
+    return "".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in keys)
 
 
 def _with_columns(session: Session, records: str, expected: tuple[str, ...]) -> JsonReading:
@@ -115,8 +121,13 @@ def _with_columns(session: Session, records: str, expected: tuple[str, ...]) -> 
             f"select distinct unnest(json_keys(case when is_object then try_cast(text as json) end)) from {records}"
         )
     }
-    nested = tuple(name for name in expected if "." in name and name.split(".")[0] in keys)
+    nested = {name: json_pointer(*name.split(".")) for name in expected if "." in name and name.split(".")[0] in keys}
     inside = {name.split(".")[0] for name in nested}
-    known = tuple(name for name in expected if name in keys)
-    extra = tuple(sorted(keys - set(known) - inside))
-    return JsonReading(records, known + nested + extra)
+    known = {name: json_pointer(name) for name in expected if name in keys}
+    extra = {_shown(key): json_pointer(key) for key in sorted(keys - set(known) - inside)}
+    return JsonReading(records, known | nested | extra)
+
+
+def _shown(key: str) -> str:
+    """Gives a key as a column may be named."""
+    return key.replace("\0", "\\0") or "(empty)"

@@ -16,16 +16,16 @@ TEXT_BUFFER = 2  # of an Arrow string array: validity, offsets, text
 LINES = pa.schema([("line", pa.int64()), ("text", pa.large_string())])
 
 
-def line_batches(path: Path) -> Iterator[pa.RecordBatch]:
+def line_batches(path: Path, ends: str = "\r\n") -> Iterator[pa.RecordBatch]:
     """Gives the lines of a UTF-8 file, numbered from 1, without their line ends; bad bytes become U+FFFD."""
     for first, lines in _chunked_lines(path):
         numbers = pa.array(np.arange(first, first + len(lines), dtype=np.int64))
-        yield pa.RecordBatch.from_arrays([numbers, _texts(lines)], schema=LINES)
+        yield pa.RecordBatch.from_arrays([numbers, _texts(lines, ends)], schema=LINES)
 
 
-def load_lines(session: Session, path: Path, table: str) -> None:
-    """Creates a table (`line`, `text`) of a file's lines."""
-    reader = pa.RecordBatchReader.from_batches(LINES, line_batches(path))
+def load_lines(session: Session, path: Path, table: str, ends: str = "\r\n") -> None:
+    """Creates a table (`line`, `text`) of a file's lines, without the characters in `ends` that end them."""
+    reader = pa.RecordBatchReader.from_batches(LINES, line_batches(path, ends))
     session.create_from(table, reader)
 
 
@@ -80,12 +80,12 @@ def _split(data: bytes) -> pa.LargeBinaryArray:
     return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(ends), buffers)
 
 
-def _texts(lines: pa.LargeBinaryArray) -> pa.Array:
+def _texts(lines: pa.LargeBinaryArray, ends: str = "\r\n") -> pa.Array:
     """Gives lines as text without their line ends."""
     try:
         texts = lines.cast(pa.large_string())
     except pa.ArrowInvalid:
         whole = pc.binary_join_element_wise(lines, pa.scalar(b"", pa.large_binary()), pa.scalar(b"", pa.large_binary()))
         data = (whole.buffers()[TEXT_BUFFER] or pa.py_buffer(b"")).to_pybytes()
-        return _texts(_split(data.decode("utf-8", errors="replace").encode()))
-    return pc.utf8_rtrim(texts, "\r\n")
+        return _texts(_split(data.decode("utf-8", errors="replace").encode()), ends)
+    return pc.utf8_rtrim(texts, ends)
