@@ -111,7 +111,7 @@ def check_processes(tmp_path: Path, begun: Path, expected: State, runs: list[tup
     """Starts one process a run at the same instant, while a reader watches."""
     lakes = tmp_path / f"lakes-{round_}"
     folder = copy_shop(begun, _made(lakes) / "shop")
-    with readers_watching(lakes):
+    with readers_watching(lakes, is_one_run=all(marts == ALL_MARTS for marts in runs)):
         start = tmp_path / f"start-{round_}"
         children = [start_run(folder, *marts, "--start", str(start)) for marts in runs]
         start.touch()
@@ -165,7 +165,7 @@ def test_races_processes_at_once_for_long(tmp_path, begun, expected) -> None:
 def test_races_deliveries_while_two_loops_run(tmp_path) -> None:
     """Files arrive while two processes run again and again; in the end every order is in every mart once."""
     folder = make_shop(_made(tmp_path / "lakes") / "shop", FIRST_FILE)
-    with readers_watching(tmp_path / "lakes"):
+    with readers_watching(tmp_path / "lakes", is_one_run=False):
         for turn in range(5):
             children = [start_run(folder, "by_month"), start_run(folder, "by_zone")]
             for number in range(3):
