@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flows.job import Job
 from flows.planning import Plan
 from lake.errors import CommitConflict
-from lake.landing import METADATA_COLUMNS
+from lake.landing.judging import METADATA_COLUMNS
 from lake.ledger import events_sql
 from lake.releases import Publication, Release, ReleasedTable, current_release, publish
 from sql.build import Bench, Candidate, build_model

@@ -1,6 +1,7 @@
 """Landing in a run: every new delivery of a source, through the raw gate, into the lake or held back."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
 
 from checks.contract_suite import contract_suite
 from checks.gate import run_gate
@@ -9,14 +10,15 @@ from flows.gating import note_gate
 from flows.job import Job
 from flows.outcome import SourceOutcome
 from flows.planning import Plan
-from lake.archive import file_state
-from lake.batch import Batch, PreparedBatch, another_attempt, identify
 from lake.contract import Contract
 from lake.errors import CommitConflict, GateFailed, SourceError
-from lake.landing import commit, is_landed, prepare, set_aside, show_candidate
-from lake.ledger import BatchRecord, find_batches
+from lake.landing.batch import Batch, PreparedBatch, another_attempt, identify
+from lake.landing.committing import commit, is_landed, set_aside
+from lake.landing.judging import prepare, show_candidate
+from lake.ledger import BatchRecord, find_batches, sweep_commits
 from lake.sources.delivery import Delivery
-from lake.sources.files import file_deliveries
+from lake.sources.opening import open_source
+from lake.sources.visit import Visit
 
 LANDING_ATTEMPTS = 20  # each one that fails means that another run has landed something
 
@@ -25,14 +27,67 @@ def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
     """Lands what a source has delivered since, batch by batch, and gives what became of it.
 
     A batch that was held or refused stays so until a person or a new contract says otherwise. Raises SourceError when a
-    delivery cannot be taken at all; batches before it are in the lake by then.
+    delivery cannot be taken at all, after those beside it were; whatever could be landed is in the lake by then.
     """
+    sweep_commits(job.session, job.store, [contract.source])  # a run that died after its commit did not
     known = {record.batch_id: record for record in find_batches(job.session, job.store, contract.source)}
-    tried = [land_batch(job, plan, batch) for batch in _new_batches(job, contract, known)]
-    records = [record for record in tried if record is not None]
+    visit = _visit(job, contract, known)
+    records, refusals = _land_deliveries(job, plan, visit)
     outcome = _outcome(contract.source, records, known)
     job.findings.sources.append(outcome)
+    if refusals:
+        raise refusals[0]
     return outcome
+
+
+def _visit(job: Job, contract: Contract, known: Mapping[str, BatchRecord]) -> Visit:
+    scratch = job.session.scratch / "deliveries"
+    scratch.mkdir(exist_ok=True)
+    return Visit(contract, job.project.root, scratch, job.run, job.secrets, time.sleep, known)
+
+
+def _land_deliveries(job: Job, plan: Plan, visit: Visit) -> tuple[list[BatchRecord], list[SourceError]]:
+    """Lands delivery after delivery; one that is refused whole stops only those that are read on from it."""
+    records: list[BatchRecord] = []
+    refusals: list[SourceError] = []
+    if visit.waits_for is not None:
+        job.run.note("source-waits", visit.contract.source, held_batch=visit.waits_for.batch_id)
+        return records, refusals
+    for delivery in open_source(visit):
+        try:
+            record = _land_delivery(job, plan, visit, delivery)
+        except SourceError as refusal:
+            if delivery.position:
+                raise
+            refusals.append(refusal)
+            continue
+        records += [] if record is None else [record]
+        if delivery.position and (record is None or record.status != "landed"):
+            job.run.note("source-stopped", visit.contract.source, origin=delivery.origin)
+            break
+    return records, refusals
+
+
+def _land_delivery(job: Job, plan: Plan, visit: Visit, delivery: Delivery) -> BatchRecord | None:
+    """Lands one delivery and tells its source what became of it; None when that was settled before or elsewhere."""
+    batch = identify(visit.contract, delivery, job.run)
+    if is_landed(job.store, batch):
+        delivery.settle("landed", None)
+        return None
+    before = visit.known.get(batch.batch_id)
+    if before is not None and _is_decided(before, visit.contract, job.run.id):
+        delivery.settle(before.status, before.error)
+        return None
+    try:
+        record = land_batch(job, plan, batch)
+    except SourceError as refusal:
+        delivery.settle("refused", refusal.message)
+        raise
+    if record is None:
+        delivery.settle("landed", None)
+    else:
+        delivery.settle(record.status, record.error)
+    return record
 
 
 def land_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord | None:
@@ -92,24 +147,9 @@ def require_none_held(job: Job) -> None:
         )
 
 
-def _new_batches(job: Job, contract: Contract, known: Mapping[str, BatchRecord]) -> Iterator[Batch]:
-    unread = {(record.origin, record.file_state) for record in known.values() if record.status == "landed"}
-    for delivery in deliveries(job, contract):
-        if (delivery.origin, file_state(delivery.path)) in unread:
-            continue  # untouched since it landed: not read again
-        batch = identify(contract, delivery, job.run)
-        if not is_landed(job.store, batch) and not _is_decided(known.get(batch.batch_id), contract, job.run.id):
-            yield batch
-
-
-def deliveries(job: Job, contract: Contract) -> Iterator[Delivery]:
-    """Gives what a source holds now, oldest first."""
-    return file_deliveries(contract, job.project.root)
-
-
-def _is_decided(record: BatchRecord | None, contract: Contract, run_id: str) -> bool:
+def _is_decided(record: BatchRecord, contract: Contract, run_id: str) -> bool:
     """Whether a batch was held or refused before, under this very contract, and not by a try of this run."""
-    return record is not None and record.contract_digest == contract.digest and record.run_id != run_id
+    return record.contract_digest == contract.digest and record.run_id != run_id
 
 
 def _outcome(source: str, records: list[BatchRecord], known: Mapping[str, BatchRecord]) -> SourceOutcome:

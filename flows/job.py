@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from checks.verdict import GateResult
 from flows.outcome import PageOutcome, SourceOutcome
 from flows.steps import Step, noted_step
+from flows.vault import open_vault
 from lake.engine import Session
 from lake.project import Project
 from lake.run import Run
+from lake.secrets import Secrets
 from lake.settings import Settings
 from lake.table_versions import Store
 
@@ -40,7 +42,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Job:
-    """One run at work: the project, its settings and lake, a private DuckDB session, and how steps are run."""
+    """One run at work: the project, its settings, lake and secrets, a private DuckDB session, and how steps are run."""
 
     project: Project
     settings: Settings
@@ -49,6 +51,7 @@ class Job:
     store: Store
     step: Step
     findings: Findings
+    secrets: Secrets
 
 
 @contextmanager
@@ -57,4 +60,4 @@ def open_job(project: Project, settings: Settings, run: Run, step: Step) -> Iter
     findings = Findings()
     noted = noted_step(step, run, findings.seconds)
     with Session(settings.limits) as session:
-        yield Job(project, settings, run, session, Store(settings.uri, {}), noted, findings)
+        yield Job(project, settings, run, session, settings.store, noted, findings, open_vault(project.root))

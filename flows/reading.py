@@ -23,7 +23,7 @@ class Reading:
 @contextmanager
 def open_lake(workplace: Workplace) -> Iterator[Reading]:
     """Opens the lake of a project for reading."""
-    store = Store(workplace.settings.uri, {})
+    store = workplace.settings.store
     restricted = restricted_of(list(workplace.place.contracts().values()))
     with Session(workplace.settings.limits) as session:
         release = current_release(session, store)

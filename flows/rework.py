@@ -9,13 +9,14 @@ from flows.journal import write_down
 from flows.planning import Plan, make_plan
 from flows.steps import plain_step
 from flows.workplace import Workplace
-from lake.batch import PreparedBatch
 from lake.catalogue import write_catalogue
 from lake.contract import Contract
 from lake.errors import GateFailed, TableError
-from lake.landing import commit, judge, show_candidate
+from lake.landing.batch import PreparedBatch
+from lake.landing.committing import commit
+from lake.landing.judging import judge, show_candidate
+from lake.landing.relanding import find_batch, judge_again, judge_replay, make_replay, recall, refuse
 from lake.ledger import BatchRecord
-from lake.relanding import find_batch, judge_again, judge_replay, make_replay, recall, refuse
 
 Work = Callable[[Job, Plan, Contract, BatchRecord], BatchRecord]
 

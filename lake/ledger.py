@@ -48,6 +48,7 @@ BATCH_SCHEMA = pa.schema(
         ("contract_version", pa.string()),
         ("contract_digest", pa.string()),
         ("file_state", pa.string()),
+        ("position", pa.string()),
     ]
 )
 EVENT_SCHEMA = pa.schema(
@@ -69,7 +70,7 @@ class BatchRecord:
 
     `attempt_id` ties the batch to the quarantine rows of the landing that counted; others of the same batch do not
     count. `file_state` is the received file's inode, size and time of change: a file that still has it is not read
-    again.
+    again. `position` is where its source stood after it, as a JSON object of text.
     """
 
     run_id: str
@@ -93,6 +94,7 @@ class BatchRecord:
     contract_version: str
     contract_digest: str
     file_state: str | None = None
+    position: str | None = None
 
 
 def to_metadata(record: BatchRecord) -> dict[str, str]:
@@ -192,7 +194,10 @@ def _append(session: Session, store: Store, name: str, rows: pa.Table) -> None:
 
 
 def _scan(store: Store, name: str, schema: pa.Schema) -> str:
-    found = read_version(store, name)
+    """Gives a select over a table of ours; columns that an older Sluice did not write are null."""
+    found, wanted = read_version(store, name), columns_of(schema)
     if found is None:
-        return scan_sql([], columns_of(schema))
-    return scan_sql([file.path for file in found.files], found.columns, evolved=found.evolved)
+        return scan_sql([], wanted)
+    columns = dict(found.columns) | dict(wanted)
+    is_evolved = found.evolved or len(columns) > len(found.columns)
+    return scan_sql([file.path for file in found.files], tuple(columns.items()), evolved=is_evolved)

@@ -4,15 +4,15 @@ Rows are appended under the attempt that refused them, before the raw commit; th
 that attempt. So a crash in between leaves rows that no view shows, and a rerun cannot double any.
 """
 
-from lake.batch import RECORD_ID_DIGITS, Batch
 from lake.engine import Session, literal, scan_sql
 from lake.formats.reading import Reading
+from lake.landing.batch import RECORD_ID_DIGITS, Batch
+from lake.landing.validation import reason_table
 from lake.ledger import latest_batches_sql
 from lake.run import Run
 from lake.staged_files import stage_files
 from lake.table_versions import StagedFiles, Store
 from lake.tables import read_version
-from lake.validation import reason_table
 
 QUARANTINE = "ops.quarantine"
 DUPLICATE_WORDS = {

@@ -15,6 +15,7 @@ from pydantic_settings import (
 
 from lake.engine import EngineLimits
 from lake.errors import SettingsError
+from lake.table_versions import Store
 
 MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?)?B", re.IGNORECASE)
 STORE = re.compile(r"[a-z0-9]{2,}:", re.IGNORECASE)  # one letter alone is a drive
@@ -117,6 +118,11 @@ class Settings(BaseSettings):
     def uri(self) -> str:
         """Where the lake is, always set."""
         return self.lake_uri or str(self.project / "lake" / "data")
+
+    @property
+    def store(self) -> Store:
+        """The lake's place, with what it takes to reach it."""
+        return Store(self.uri, {})
 
     @property
     def output(self) -> Path:

@@ -4,13 +4,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lake.batch import PreparedBatch, identify
 from lake.contract import Column, Contract, RowRule, Server
 from lake.engine import EngineLimits, Session, scan_sql
-from lake.landing import commit, is_landed, prepare
+from lake.landing.batch import PreparedBatch, identify
+from lake.landing.committing import commit, is_landed
+from lake.landing.judging import prepare
 from lake.ledger import sweep_commits
 from lake.run import Run, begin_run
+from lake.secrets import Secrets
 from lake.sources.files import file_delivery
+from lake.sources.visit import Visit
 from lake.table_versions import Store
 from lake.tables import read_version
 
@@ -38,6 +41,13 @@ SHOP = Contract(
     drift="quarantine",
 )
 HEADER = "id,day,region,units,price,note\n"
+
+
+def visit(contract: Contract, project: Path, *, scratch: Path | None = None, secrets=None, known=None) -> Visit:
+    """A visit to a source outside any flow: no secret is set unless given, and nothing is waited for."""
+    secrets, scratch = Secrets((secrets or {}).get), scratch or project / "scratch"
+    scratch.mkdir(parents=True, exist_ok=True)
+    return Visit(contract, project, scratch, begin(), secrets, pause=lambda _seconds: None, known=known or {})
 
 
 def begin(*observers) -> Run:

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from lake.contract import Column, Contract
 from lake.drafting.draft import draft_contract, snake_case
-from lake.drift import Drift
 from lake.engine import EngineLimits, Session
 from lake.errors import SourceError
+from lake.landing.drift import Drift
+from lake.landing.validation import typed_select
 from lake.odcs.reader import read_contract
 from lake.table_versions import Store
-from lake.validation import typed_select
 from tests.landing_parts import land
 
 PLACES = [folder / "shared" / "data" / "online_retail.csv" for folder in Path(__file__).resolve().parents]

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from lake.batch import PreparedBatch, identify
 from lake.contract import RowRule
 from lake.engine import EngineLimits, Session
 from lake.errors import SourceError, TableError
-from lake.landing import commit, is_landed, prepare, set_aside
+from lake.landing.batch import PreparedBatch, identify
+from lake.landing.committing import commit, is_landed, set_aside
+from lake.landing.judging import prepare
+from lake.landing.relanding import find_batch, judge_again, judge_replay, make_replay, recall
 from lake.ledger import find_batches, sweep_commits
 from lake.quarantine import quarantine_view_sql
-from lake.relanding import find_batch, judge_again, judge_replay, make_replay, recall
 from lake.sources.files import file_delivery
 from lake.table_versions import Store
 from tests.landing_parts import HEADER, SHOP, begin, contract_with, counts, land, raw_rows

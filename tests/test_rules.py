@@ -9,9 +9,10 @@ import deltalake
 import duckdb
 import pytest
 
-from lake.batch import identify
 from lake.engine import EngineLimits, Session
-from lake.landing import is_landed, prepare
+from lake.landing.batch import identify
+from lake.landing.committing import is_landed
+from lake.landing.judging import prepare
 from lake.ledger import from_commit
 from lake.project import open_project
 from lake.quarantine import QUARANTINE, quarantine_view_sql
@@ -33,6 +34,7 @@ from tests.crash_parts import (
     run_here,
     store_of,
 )
+from tests.landing_parts import visit
 
 FORTY_DAYS = 40 * 24 * 3600
 PLAIN = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
@@ -85,7 +87,7 @@ def test_rules_2_quarantine_without_its_raw_commit_does_not_count(shop: Path) ->
     contract = project.contracts()["orders"]
     deliver(shop, SECOND_FILE)
     with Session(EngineLimits()) as session:
-        batches = [identify(contract, delivery, run) for delivery in file_deliveries(contract, shop)]
+        batches = [identify(contract, delivery, run) for delivery in file_deliveries(visit(contract, shop))]
         [batch] = [batch for batch in batches if not is_landed(store, batch)]
         prepared = prepare(session, store, batch, run)
         assert prepared.refused is not None
@@ -133,7 +135,7 @@ def test_rules_5_memory_is_bounded_by_the_setting(tmp_path: Path) -> None:
     big.write_text(HEADER + (folder / "rows.csv").read_text())
     project, store, run = open_project(folder), store_of(folder), begin_run("small")
     contract = project.contracts()["orders"]
-    [delivery] = file_deliveries(contract, folder)
+    [delivery] = file_deliveries(visit(contract, folder))
     with Session(EngineLimits("400MB", 2)) as session:
         prepared = prepare(session, store, identify(contract, delivery, run), run)
     assert (prepared.read_count, prepared.accepted_count) == (4_000_000, 4_000_000)

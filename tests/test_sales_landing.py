@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from lake.batch import identify
 from lake.demo.sales import PlantedFaults, write_sales
 from lake.engine import EngineLimits, Session
-from lake.landing import commit, prepare, show_candidate
+from lake.landing.batch import identify
+from lake.landing.committing import commit
+from lake.landing.judging import prepare, show_candidate
 from lake.ledger import BatchRecord
 from lake.odcs.reader import read_contract
 from lake.quarantine import quarantine_sql
 from lake.run import begin_run
 from lake.sources.files import file_deliveries
 from lake.table_versions import Store
+from tests.landing_parts import visit
 
 CONTRACT = Path(__file__).parents[1] / "lake" / "contracts" / "sales.yaml"
 
@@ -37,7 +39,7 @@ def landed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landed]:
         planted = write_sales(demo, root / "lake" / "data" / "inbox" / "sales", rows=20_000, seed=5)
     with Session(EngineLimits("512MB", 2)) as session:
         store, run, contract = Store(str(root / "lake" / "data"), {}), begin_run("test"), read_contract(CONTRACT)
-        (delivery,) = file_deliveries(contract, root)
+        (delivery,) = file_deliveries(visit(contract, root))
         prepared = prepare(session, store, identify(contract, delivery, run), run)
         show_candidate(session, prepared)
         yield Landed(planted, commit(store, prepared, run), session, store)

@@ -50,7 +50,7 @@ def show_batch(workplace: Workplace, batch_id: str, as_json: bool) -> None:
     sluice batch show 3f2a --json
     """
     from flows.reading import open_lake
-    from lake.relanding import find_batch
+    from lake.landing.relanding import find_batch
 
     with open_lake(workplace) as lake:
         record = find_batch(lake.session, lake.store, batch_id)

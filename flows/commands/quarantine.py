@@ -63,7 +63,7 @@ def show_quarantine(workplace: Workplace, batch_id: str, as_json: bool) -> None:
     """
     from flows.reading import open_lake
     from flows.tabular import print_query
-    from lake.relanding import find_batch
+    from lake.landing.relanding import find_batch
 
     with open_lake(workplace) as lake:
         found = find_batch(lake.session, lake.store, batch_id)

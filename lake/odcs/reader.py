@@ -21,7 +21,7 @@ from lake.odcs.document import (
 )
 from lake.odcs.properties import custom_properties
 from lake.odcs.rules import read_quality
-from lake.odcs.servers import read_server
+from lake.odcs.servers.reading import read_server
 from lake.odcs.types import check_types_given
 
 API_VERSIONS = ("v3.1.0", "v3.2.0")

@@ -4,20 +4,24 @@ import glob
 from collections.abc import Iterator
 from pathlib import Path
 
+from lake.archive import file_state
 from lake.contract import Contract
 from lake.errors import SourceError
 from lake.sources.delivery import COMPRESSIONS, Delivery, compression_of
+from lake.sources.visit import Visit
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
-def file_deliveries(contract: Contract, project: Path) -> Iterator[Delivery]:
-    """Gives the files of a contract in the order of their names; none is an error only for a plain file name.
+def file_deliveries(visit: Visit) -> Iterator[Delivery]:
+    """Gives the files of a contract in the order of their names, without those that are untouched since they landed.
 
     Raises SourceError when a file that the contract names outright is missing.
     """
-    for path in find_files(contract, project):
-        yield file_delivery(contract, path, project)
+    for path in find_files(visit.contract, visit.project):
+        delivery = file_delivery(visit.contract, path, visit.project)
+        if not visit.has_landed(delivery.origin, file_state(path)):
+            yield delivery
 
 
 def find_files(contract: Contract, project: Path) -> list[Path]:

@@ -9,17 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from lake.archive import fetch, receive
-from lake.batch import BATCH_ID_DIGITS, Batch, PreparedBatch, identify, raw_name
 from lake.contract import Contract
 from lake.engine import Session, literal, quote, scan_sql
 from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
-from lake.landing import archive_root, archiving, judge, set_aside
+from lake.landing.batch import BATCH_ID_DIGITS, Batch, PreparedBatch, identify, raw_name
+from lake.landing.committing import set_aside
+from lake.landing.judging import archive_root, archiving, judge
 from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
 from lake.sources.delivery import Delivery
 from lake.sources.files import file_delivery
+from lake.sources.visit import position_of
 from lake.staged_files import stage_files
 from lake.table_versions import DataFile, Store
 from lake.tables import read_version
@@ -50,7 +52,10 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
     folder.mkdir(exist_ok=True)
     target = fetch(archive_root(store), record.checksum, folder / Path(record.origin).name)
     found = file_delivery(contract, target, folder)
-    return identify(contract, replace(found, origin=record.origin, kind=record.kind, batch_id=record.batch_id), run)
+    delivery = replace(
+        found, origin=record.origin, kind=record.kind, batch_id=record.batch_id, position=position_of(record)
+    )
+    return identify(contract, delivery, run)
 
 
 def judge_again(session: Session, store: Store, batch: Batch, run: Run) -> PreparedBatch:

@@ -1,5 +1,6 @@
 """A batch: one delivery of one source, its identity, and what was judged of it."""
 
+import json
 import secrets
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -76,6 +77,11 @@ def another_attempt(batch: Batch, run: Run) -> Batch:
     return replace(batch, attempt_id=_attempt_id(run), started_at=run.clock())
 
 
+def _state_of(batch: Batch) -> str | None:
+    """Gives the mark by which the same bytes are known when they are seen again; None when it cannot be relied on."""
+    return batch.delivery.state or (batch.receipt.state_text if _is_settled(batch) else None)
+
+
 def _is_settled(batch: Batch) -> bool:
     """Says whether the file had been left alone long enough that a later change would show in its time of change."""
     changed_at = batch.receipt.state[-1] / NANOSECONDS
@@ -108,7 +114,8 @@ def batch_record(
         attempt_id=batch.attempt_id,
         contract_version=batch.contract.version,
         contract_digest=batch.contract.digest,
-        file_state=batch.receipt.state_text if _is_settled(batch) else None,
+        file_state=_state_of(batch),
+        position=json.dumps(dict(batch.delivery.position)) if batch.delivery.position else None,
     )
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from lake.contract import Category, Column, Contract
-from lake.drift import Drift
 from lake.engine import literal, quote
+from lake.landing.drift import Drift
 
 INTEGERS = {"tinyint", "smallint", "integer", "bigint", "hugeint"}
 ZONED = (  # whether a text says its offset: a Z, or a sign behind the time of day

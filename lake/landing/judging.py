@@ -1,4 +1,4 @@
-"""Landing one batch: archive, read, judge, split, stage; then, when the raw gate has passed, commit.
+"""Judging one batch: archive, read, judge, split, stage. What then makes it count is in `committing`.
 
 Between two lines of this file a process may die. What is written before the raw commit is invisible (archive bytes
 nobody refers to, staged files, quarantine rows of an attempt that no commit names); the raw commit makes all of it
@@ -12,26 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lake.archive import check_unchanged, keep, make_working_file
-from lake.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, batch_record, raw_name
 from lake.contract import Contract
-from lake.drift import Drift, accept_columns
-from lake.duplicates import find_duplicates
 from lake.engine import Session, literal, quote, scan_sql
 from lake.errors import CommitConflict, SettingsError, SourceError, TableError
 from lake.formats.opening import open_reading
 from lake.formats.reading import Located, Reading
-from lake.ledger import BatchRecord, BatchStatus, record_batches, to_metadata
-from lake.quarantine import QUARANTINE, stage_refused
+from lake.landing.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, raw_name
+from lake.landing.committing import landing_of
+from lake.landing.drift import Drift, accept_columns
+from lake.landing.duplicates import find_duplicates
+from lake.landing.validation import typed_select
+from lake.quarantine import stage_refused
 from lake.run import Run
 from lake.staged_files import stage_files
 from lake.table_versions import StagedFiles, Store, TableVersion, local_folder
-from lake.tables import (
-    append_files,
-    commit_files,
-    read_version,
-    transaction_of,
-)
-from lake.validation import typed_select
+from lake.tables import read_version
 
 LARGE_BYTES = 256 << 20  # from here on a batch is kept compressed while it is judged
 MANY_ROWS = 1_000_000  # from here on raw files are written in any order, by every thread its own
@@ -54,11 +49,6 @@ class _Loaded:
     columns: tuple[str, ...]
 
 
-def is_landed(store: Store, batch: Batch) -> bool:
-    """Says whether the batch is in raw already."""
-    return _landing_of(store, batch) is not None
-
-
 def prepare(session: Session, store: Store, batch: Batch, run: Run) -> PreparedBatch:
     """Archives, reads, judges and stages a batch; nothing of it is visible to any reader yet.
 
@@ -67,7 +57,7 @@ def prepare(session: Session, store: Store, batch: Batch, run: Run) -> PreparedB
     """
     with archiving(store, batch, run):
         prepared = judge(session, store, batch, run)
-    if prepared.base is not None and _landing_of(store, batch, prepared.base.version) is not None:
+    if prepared.base is not None and landing_of(store, batch, prepared.base.version) is not None:
         raise CommitConflict(
             "batch-landed-meanwhile",
             f"Another run has landed {batch.delivery.origin} while this one read it.",
@@ -139,69 +129,6 @@ def show_candidate(session: Session, prepared: PreparedBatch) -> None:
     staged = [file.path for file in prepared.accepted.files if file.row_count]
     candidate = scan_sql(staged, prepared.accepted.columns)
     session.execute(f"create or replace view raw.{quote(prepared.batch.contract.source)} as {candidate}")
-
-
-def commit(store: Store, prepared: PreparedBatch, run: Run) -> BatchRecord:
-    """Makes a prepared batch count: quarantine rows first, then the raw commit that names them.
-
-    Raises CommitConflict when raw moved since the batch was judged: prepare it again.
-    """
-    batch = prepared.batch
-    source = batch.contract.source
-    if prepared.refused is not None:
-        append_files(store, QUARANTINE, prepared.refused, {"attempt": batch.attempt_id})
-        run.note(
-            "records-quarantined",
-            source,
-            prepared.quarantined_count + prepared.duplicate_count,
-            batch_id=batch.batch_id,
-        )
-    record = batch_record(batch, run, "landed", prepared=prepared)
-    version = commit_files(
-        store,
-        raw_name(batch.contract),
-        prepared.accepted,
-        expected_version=None if prepared.base is None else prepared.base.version,
-        replace=prepared.replaced,
-        metadata=to_metadata(record),
-        transaction=batch.batch_id,
-        transaction_version=_next_transaction(store, batch),
-    )
-    _note_schema(prepared, run)
-    run.note(
-        "batch-landed",
-        source,
-        prepared.accepted_count,
-        batch_id=batch.batch_id,
-        table_version=version,
-        **prepared.counts,
-    )
-    return record
-
-
-def _note_schema(prepared: PreparedBatch, run: Run) -> None:
-    """Writes the raw table's columns down when this commit created or changed them."""
-    columns = prepared.accepted.columns
-    known = () if prepared.base is None else prepared.base.columns
-    added = [name for name, _ in columns if name not in dict(known)]
-    if added:
-        contract = prepared.batch.contract
-        run.note(
-            "schema-changed",
-            raw_name(contract),
-            len(added),
-            contract_version=contract.version,
-            columns=[list(column) for column in columns],
-            change="created" if prepared.base is None else f"added {', '.join(added)}",
-        )
-
-
-def set_aside(session: Session, store: Store, batch: Batch, run: Run, status: BatchStatus, error: str) -> BatchRecord:
-    """Records a batch that is archived and not in raw: held by a gate, or refused."""
-    record = batch_record(batch, run, status, error=error)
-    record_batches(session, store, [record])
-    run.note(f"batch-{status}", batch.contract.source, batch_id=batch.batch_id, error=error)
-    return record
 
 
 def show_raw(session: Session, contract: Contract, base: TableVersion | None, without: str | None) -> None:
@@ -329,11 +256,3 @@ def accepted_select(session: Session, batch: Batch, run: Run, columns: Sequence[
         from landing.numbered
         where _reasons is null{alone}
     """
-
-
-def _next_transaction(store: Store, batch: Batch) -> int:
-    return (_landing_of(store, batch) or 0) + 1
-
-
-def _landing_of(store: Store, batch: Batch, version: int | None = None) -> int | None:
-    return transaction_of(store, raw_name(batch.contract), batch.batch_id, version)

@@ -1,0 +1,86 @@
+"""Making a judged batch count: quarantine rows first, the raw commit last; or setting it aside, held or refused."""
+
+from lake.engine import Session
+from lake.landing.batch import Batch, PreparedBatch, batch_record, raw_name
+from lake.ledger import BatchRecord, BatchStatus, record_batches, to_metadata
+from lake.quarantine import QUARANTINE
+from lake.run import Run
+from lake.table_versions import Store
+from lake.tables import append_files, commit_files, transaction_of
+
+
+def is_landed(store: Store, batch: Batch) -> bool:
+    """Says whether the batch is in raw already."""
+    return landing_of(store, batch) is not None
+
+
+def commit(store: Store, prepared: PreparedBatch, run: Run) -> BatchRecord:
+    """Makes a prepared batch count: quarantine rows first, then the raw commit that names them.
+
+    Raises CommitConflict when raw moved since the batch was judged: prepare it again.
+    """
+    batch = prepared.batch
+    source = batch.contract.source
+    if prepared.refused is not None:
+        append_files(store, QUARANTINE, prepared.refused, {"attempt": batch.attempt_id})
+        run.note(
+            "records-quarantined",
+            source,
+            prepared.quarantined_count + prepared.duplicate_count,
+            batch_id=batch.batch_id,
+        )
+    record = batch_record(batch, run, "landed", prepared=prepared)
+    version = commit_files(
+        store,
+        raw_name(batch.contract),
+        prepared.accepted,
+        expected_version=None if prepared.base is None else prepared.base.version,
+        replace=prepared.replaced,
+        metadata=to_metadata(record),
+        transaction=batch.batch_id,
+        transaction_version=_next_transaction(store, batch),
+    )
+    _note_schema(prepared, run)
+    run.note(
+        "batch-landed",
+        source,
+        prepared.accepted_count,
+        batch_id=batch.batch_id,
+        table_version=version,
+        **prepared.counts,
+    )
+    return record
+
+
+def set_aside(session: Session, store: Store, batch: Batch, run: Run, status: BatchStatus, error: str) -> BatchRecord:
+    """Records a batch that is archived and not in raw: held by a gate, or refused."""
+    record = batch_record(batch, run, status, error=error)
+    record_batches(session, store, [record])
+    run.note(f"batch-{status}", batch.contract.source, batch_id=batch.batch_id, error=error)
+    return record
+
+
+def _note_schema(prepared: PreparedBatch, run: Run) -> None:
+    """Writes the raw table's columns down when this commit created or changed them."""
+    columns = prepared.accepted.columns
+    known = () if prepared.base is None else prepared.base.columns
+    added = [name for name, _ in columns if name not in dict(known)]
+    if added:
+        contract = prepared.batch.contract
+        run.note(
+            "schema-changed",
+            raw_name(contract),
+            len(added),
+            contract_version=contract.version,
+            columns=[list(column) for column in columns],
+            change="created" if prepared.base is None else f"added {', '.join(added)}",
+        )
+
+
+def _next_transaction(store: Store, batch: Batch) -> int:
+    return (landing_of(store, batch) or 0) + 1
+
+
+def landing_of(store: Store, batch: Batch, version: int | None = None) -> int | None:
+    """Gives how often the batch was landed by a version of raw (None: the newest), None when it never was."""
+    return transaction_of(store, raw_name(batch.contract), batch.batch_id, version)

@@ -1,0 +1,55 @@
+"""What servers of several kinds say alike: the format of what they deliver, its encoding, and options of ours."""
+
+import codecs
+from collections.abc import Collection, Mapping
+
+from lake.odcs.document import Part, did_you_mean, value_text
+from lake.odcs.properties import custom_properties
+
+FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
+FORMAT_ALIASES: Mapping[str, str] = {"ndjson": "jsonl"}
+PAYLOAD_OPTIONS = ("delimiter", "header")
+
+
+def read_format(server: Part, formats: Collection[str] = FORMATS) -> str:
+    """Gives the format a server delivers; raises ContractError for one that cannot be read."""
+    written = server.text("format").lower()
+    format_name = FORMAT_ALIASES.get(written, written)
+    if format_name not in formats:
+        message = f"Key 'format' is '{server.text('format')}', which cannot be read."
+        raise server.fault("server-unfit", message, did_you_mean(format_name, formats), "format")
+    return format_name
+
+
+def read_options(server: Part, known: Collection[str]) -> tuple[dict[str, str], dict[str, Part]]:
+    """Gives a server's custom properties that we know, as text, and where each stands; the shared ones are checked.
+
+    Raises ContractError for one of ours that stands among the keys of ODCS, and for a value that says nothing.
+    """
+    for key in known:
+        if key in server.value:
+            message = f"Key '{key}' of a server is none of ODCS."
+            cure = f"Write it under 'customProperties: [{{property: {key}, value: …}}]'."
+            raise server.fault("key-unknown", message, cure, key)
+    found = custom_properties(server, known)
+    options = {name: value_text(part.value) for name, part in found.items()}
+    if len(options.get("delimiter", ",")) != 1:
+        message = f"Custom property 'delimiter' is '{options['delimiter']}', not one character."
+        raise found["delimiter"].fault("server-unfit", message, r'Write one, e.g. ";" or "\t" in double quotes.')
+    if options.get("header", "true") not in ("true", "false"):
+        message = f"Custom property 'header' is '{options['header']}'."
+        raise found["header"].fault("server-unfit", message, "Write true or false.")
+    return options, found
+
+
+def read_encoding(server: Part) -> Mapping[str, str]:
+    """Gives the encoding a server names, as an option; none when it names none."""
+    written = server.text("encoding")
+    if not written:
+        return {}
+    try:
+        codecs.lookup(written)
+    except LookupError as error:
+        message = f"Key 'encoding' is '{written}', which is none."
+        raise server.fault("server-unfit", message, "Write e.g. 'utf-8' or 'latin-1'.", "encoding") from error
+    return {"encoding": written}

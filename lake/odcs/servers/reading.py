@@ -1,0 +1,30 @@
+"""Picks the reader for a contract's server by its type."""
+
+from collections.abc import Callable, Mapping
+
+from lake.contract import Server
+from lake.odcs.document import Part
+from lake.odcs.servers.local import read_local
+
+READERS: Mapping[str, Callable[[Part], Server]] = {"local": read_local}
+NOT_OPTIONS = ("server", "type", "path", "location", "format", "id", "description", "environment", "roles")
+
+
+def read_server(document: Part) -> Server:
+    """Reads the first of a contract's servers; raises ContractError when there is none or it cannot be read from."""
+    server = next(document.each("servers"), None)
+    if server is None:
+        cure = "Add 'servers:' with 'type: local', 'path' and 'format'."
+        raise document.fault("server-missing", "The contract does not say where its data come from ('servers').", cure)
+    return READERS.get(server.text("type"), _read_other)(server)
+
+
+def _read_other(server: Part) -> Server:
+    """Keeps what is said of a server that nothing here reads from, for those who read the contract."""
+    options = {
+        key: str(value)
+        for key, value in server.value.items()
+        if key not in NOT_OPTIONS and isinstance(value, str | int) and not isinstance(value, bool)
+    }
+    path = server.text("path") or server.text("location")
+    return Server(server.text("type"), path, server.text("format"), options)

@@ -1,0 +1,78 @@
+"""One visit of a run to a source: what the source is asked for, and what the lake has of it already."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from lake.contract import Contract
+from lake.ledger import BatchRecord
+from lake.run import Run
+from lake.secrets import Secrets
+from lake.sources.delivery import Delivery
+
+ORDINAL = "ordinal"
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What a source is handed. `known` are the batches the lake knows of it, by id; `scratch` holds its files.
+
+    `pause` waits some seconds. A source that reads on from where it stood finds that in `position`, and gives with each
+    delivery the position that is true once the delivery is in the lake.
+    """
+
+    contract: Contract
+    project: Path
+    scratch: Path
+    run: Run
+    secrets: Secrets
+    pause: Callable[[float], None]
+    known: Mapping[str, BatchRecord] = field(default_factory=dict)
+
+    def has_landed(self, origin: str, state: str) -> bool:
+        """Says whether what is at a place is in the lake already, and untouched since: it need not be read again."""
+        return (origin, state) in self._landed_states
+
+    @property
+    def position(self) -> Mapping[str, str]:
+        """Where the source stands by what is in raw; empty before its first landing."""
+        landed = [record for record in self._positioned if record.status == "landed"]
+        return position_of(max(landed, key=ordinal_of)) if landed else {}
+
+    @property
+    def next_ordinal(self) -> int:
+        """The number of the next delivery of a source that has positions; refused ones have had theirs."""
+        return max((ordinal_of(record) for record in self._positioned), default=0) + 1
+
+    @property
+    def waits_for(self) -> BatchRecord | None:
+        """The held batch that a source with positions cannot be read past, None when there is none."""
+        return next((record for record in self._positioned if record.status == "held"), None)
+
+    @cached_property
+    def _landed_states(self) -> frozenset[tuple[str, str | None]]:
+        return frozenset((found.origin, found.file_state) for found in self.known.values() if found.status == "landed")
+
+    @property
+    def _positioned(self) -> list[BatchRecord]:
+        return [record for record in self.known.values() if record.position]
+
+
+class Source(Protocol):
+    """Gives what a source has that the lake does not, oldest first; asked for one at a time, landed before the next."""
+
+    def __call__(self, visit: Visit) -> Iterator[Delivery]: ...
+
+
+def position_of(record: BatchRecord) -> Mapping[str, str]:
+    """Gives the position that is true once a batch is in raw."""
+    found: dict[str, str] = json.loads(record.position or "{}")
+    return found
+
+
+def ordinal_of(record: BatchRecord) -> int:
+    """Gives the number of a batch among those of its source, 0 for one without position."""
+    return int(position_of(record).get(ORDINAL, 0))
