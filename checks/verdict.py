@@ -29,8 +29,8 @@ class CheckResult:
 
     `measured` is what was found (a count, a percentage, seconds for freshness), `threshold` the condition as written,
     `failed_count` the rows or groups at fault (None where counting has no meaning), `sample` at most five of them with
-    restricted values masked. Outcome `error` means that the check could not be evaluated; `details` says why. `path` and `line` are where a person wrote the
-    check, or the promise of the contract it was made from.
+    restricted values masked. Outcome `error` means that the check could not be evaluated; `details` says why. `path`
+    and `line` are where a person wrote the check, or the promise of the contract it was made from.
     """
 
     stage: str
