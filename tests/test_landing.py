@@ -12,16 +12,10 @@ import zstandard
 
 from lake.contract import Column
 from lake.errors import SourceError
-from lake.table_versions import Store
 from lake.tables import read_commits, read_version, transaction_of
 from tests.landing_parts import HEADER, SHOP, contract_with, counts, land, quarantine_rows, raw_rows
 
 GOOD = "a1,2024-01-05,North,3,2.50,x\n"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "lake"), {})
 
 
 def deliver(tmp_path: Path, content: str | bytes, name: str = "in.csv") -> Path:

@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -23,20 +22,14 @@ from lake.releases import (
     rollback,
 )
 from lake.staged_files import stage_files
-from lake.table_versions import Store
 from lake.tables import commit_files, read_version
 from lake.upkeep import tidy
 from tests.landing_parts import HEADER, SHOP, begin, contract_with, land
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "lake"), {})
-
-
-@pytest.fixture
-def session():
-    with Session(EngineLimits()) as opened:
+def session(store):
+    with Session(EngineLimits(), store) as opened:
         yield opened
 
 
