@@ -19,6 +19,7 @@ def reach_statements(store: Store) -> tuple[str, ...]:
     return (
         f"load {_literal(str(extension_file('httpfs')))}",
         f"set s3_uploader_max_filesize = {_literal(UPLOAD_LIMIT)}",
+        "set enable_http_metadata_cache = true",  # no file of a lake is ever written twice
         secret_statement(SECRET, store.secret),
     )
 

@@ -1,15 +1,17 @@
 """A real S3 server for tests, a bucket for each, and lakes in them."""
 
 import json
+import re
 import secrets
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -22,7 +24,10 @@ from lake.table_versions import Store
 START_SECONDS = 60
 KEY_ID, SECRET = "AKIATESTSLUICE", "planted/secret+of the=bucket"
 
-both = pytest.mark.parametrize("store", ["local", "s3"], indirect=True)  # the same test on a folder and on a bucket
+# The same test on a folder and on a bucket; at length where the bucket takes more than a moment.
+both = pytest.mark.parametrize("store", ["local", "s3"], indirect=True)
+IN_BUCKET_AT_LENGTH = ("local", pytest.param("s3", marks=pytest.mark.soak))
+both_at_length = pytest.mark.parametrize("store", IN_BUCKET_AT_LENGTH, indirect=True)
 
 
 @contextmanager
@@ -80,6 +85,12 @@ def write_env(folder: Path, uri: str, endpoint: str) -> None:
     (folder / ".env").write_text("".join(f"{name}={json.dumps(value)}\n" for name, value in lines.items()))
 
 
+def put_in_bucket(folder: Path, endpoint: str) -> Path:
+    """Gives a project a lake in a bucket of its own, instead of the folder it would have."""
+    write_env(folder, f"s3://{make_bucket(endpoint)}/lake", endpoint)
+    return folder
+
+
 def lake_keys(store: Store, below: str = "") -> list[str]:
     """Gives the paths of all files of a lake, below its root."""
     if "://" in store.uri:
@@ -104,9 +115,24 @@ def forget(store: Store, below: str) -> None:
             Path(store.uri, key).unlink()
 
 
-def open_catalogue(path: Path, store: Store) -> duckdb.DuckDBPyConnection:
+def open_catalogue(path: Path, store: Store, config: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
     """Opens a `lake.duckdb` as any client does; for a lake in a bucket that client is told how to reach it."""
-    client = duckdb.connect(str(path), read_only=True)
+    client = duckdb.connect(str(path), read_only=True, config=dict(config or {}))
     for statement in reach_statements(store):
         client.execute(statement)
     return client
+
+
+def copy_lake(store: Store) -> str:
+    """Copies a lake in a bucket to another prefix of it, and gives that place."""
+    uri = f"{store.uri.rsplit('/', 1)[0]}/{secrets.token_hex(6)}"
+    source, target = Objects(store.uri, store.options), Objects(uri, store.options)
+    for found in source.list():
+        target.put(found.key, source.chunks(found.key))
+    return uri
+
+
+def move_lake(folder: Path, uri: str) -> None:
+    """Tells a project that its lake is elsewhere in the same store."""
+    env = folder / ".env"
+    env.write_text(re.sub(r"(?m)^LAKE_URI=.*$", f'LAKE_URI="{uri}"', env.read_text()))

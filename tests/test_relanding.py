@@ -15,7 +15,9 @@ from lake.ledger import find_batches, sweep_commits
 from lake.quarantine import quarantine_view_sql
 from lake.sources.files import file_delivery
 from tests.landing_parts import HEADER, SHOP, begin, contract_with, counts, land, raw_rows
+from tests.store_parts import both
 
+pytestmark = both
 ROWS = [
     "a1,2024-01-05,North,3,2.50,x\n",
     "a2,,South,1,1.00,\n",
