@@ -71,6 +71,7 @@ class Between(BaseHTTPRequestHandler):
     """Takes a request, and passes it on or not."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize, disable_nagle_algorithm = -1, True  # else every answer waits for the client to acknowledge its head
     store: str
     fault = Fault()
     seen: list[str] = []  # noqa: RUF012 - one for all requests
