@@ -15,7 +15,7 @@ from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
 from lake.landing.batch import BATCH_ID_DIGITS, Batch, PreparedBatch, identify, raw_name
 from lake.landing.committing import set_aside
-from lake.landing.judging import archive_root, archiving, judge
+from lake.landing.judging import archiving, judge
 from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
@@ -50,7 +50,7 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
     """Gives a batch again, its bytes brought back from the archive, for another attempt."""
     folder = session.scratch / "recalled"
     folder.mkdir(exist_ok=True)
-    target = fetch(archive_root(store), record.checksum, folder / Path(record.origin).name)
+    target = fetch(store, record.checksum, folder / Path(record.origin).name)
     found = file_delivery(contract, target, folder)
     delivery = replace(
         found, origin=record.origin, kind=record.kind, batch_id=record.batch_id, position=position_of(record)
