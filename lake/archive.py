@@ -24,6 +24,13 @@ from lake.sources.delivery import Compression, Delivery
 CHUNK_BYTES = 1 << 20
 ZSTD_LEVEL = 1  # of zstd's levels the fastest: the archive is written on the landing path, and read hardly ever
 UTF8_NAMES = {"utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii"}
+BINARY_FORMATS = {
+    "parquet",
+    "xlsx",
+    "xlsb",
+    "xls",
+    "ods",
+}  # these have no encoding, whatever the contract says of texts
 
 
 @dataclass(frozen=True)
@@ -121,12 +128,14 @@ def make_working_file(delivery: Delivery, receipt: Receipt, scratch: Path, encod
     """Gives plain UTF-8 bytes to read: the received file itself where it is that already, else a copy."""
     with _opened(delivery.path) as file:
         start = file.read(4)
-    wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and delivery.format != "parquet"
-    if delivery.compression == "none" and not wide and encoding.lower() in UTF8_NAMES:
+    is_text = delivery.format not in BINARY_FORMATS
+    wide = is_text and start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    recoded = wide or (is_text and encoding.lower() not in UTF8_NAMES)
+    if delivery.compression == "none" and not recoded:
         return WorkingFile(delivery.path, receipt.byte_count, receipt.newline_count, _ends_with_newline(delivery.path))
     target = scratch / f"{receipt.digest[:16]}.plain"
     with closing(_plain_stream(delivery)) as stream, target.open("wb") as out:
-        if wide or encoding.lower() not in UTF8_NAMES:
+        if recoded:
             _recode(stream, out, "utf-16" if wide else encoding, delivery)
         else:
             _copy(stream, out, delivery)

@@ -10,7 +10,10 @@ from lake.errors import SourceError
 from lake.sources.delivery import COMPRESSIONS, Delivery, compression_of
 from lake.sources.visit import Visit
 
-FORMATS = {".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+FORMATS = {
+    ".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet",
+    ".xlsx": "xlsx", ".xlsm": "xlsx", ".xlsb": "xlsb", ".xls": "xls", ".ods": "ods",
+}  # fmt: skip
 
 
 def file_deliveries(visit: Visit) -> Iterator[Delivery]:

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from lake.odcs.document import Part, did_you_mean, value_text
 from lake.odcs.properties import custom_properties
 
-FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
-FORMAT_ALIASES: Mapping[str, str] = {"ndjson": "jsonl"}
-PAYLOAD_OPTIONS = ("delimiter", "header")
+FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "xlsx", "xlsb", "xls", "ods")
+FORMAT_ALIASES: Mapping[str, str] = {"ndjson": "jsonl", "excel": "xlsx"}
+PAYLOAD_OPTIONS = ("delimiter", "header", "sheet", "headerRow")
 
 
 def read_format(server: Part, formats: Collection[str] = FORMATS) -> str:
@@ -39,6 +39,9 @@ def read_options(server: Part, known: Collection[str]) -> tuple[dict[str, str], 
     if options.get("header", "true") not in ("true", "false"):
         message = f"Custom property 'header' is '{options['header']}'."
         raise found["header"].fault("server-unfit", message, "Write true or false.")
+    if not options.get("headerRow", "1").isdecimal() or options.get("headerRow") == "0":
+        message = f"Custom property 'headerRow' is '{options['headerRow']}', which is no row of a sheet."
+        raise found["headerRow"].fault("server-unfit", message, "Write the number of the row, e.g. 3.")
     return options, found
 
 
