@@ -198,7 +198,7 @@ def test_excel_that_cannot_be_taken_is_archived_and_refused(tmp_path, store, mak
 
 
 def test_excel_is_read_by_content_when_its_ending_is_wrong(tmp_path, store):
-    """A workbook that was renamed to another ending of a workbook is read all the same, and an encoding is no matter."""
+    """A workbook under the ending of another kind is read all the same, and an encoding does not matter."""
     path = write_workbook(tmp_path / "in.xlsx", ("S", [NAMES, row("ä1")])).rename(tmp_path / "in.xls")
     assert counts(land(store, path, with_options(encoding="latin-1"))) == (1, 1, 0, 0)
     assert raw_rows(store, "sale_id") == [("ä1",)]

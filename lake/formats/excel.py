@@ -1,8 +1,8 @@
 """Workbooks (xlsx, xlsb, xls, ods): one sheet, its cells as text, so that one contract judges every format alike.
 
-A sheet is read thrice: as text, as numbers, and for which cells are numbers. The library's text of a number is cut after
-nine decimals; its number is exact, and is written here with the 15 digits that Excel itself keeps. So 0.1 stays 0.1, 3
-has no point, and a text such as 0012 stays what it is. docs/decisions/excel-by-calamine.md says why not DuckDB's reader.
+A sheet is read thrice: as text, as numbers, and for which cells are numbers. The library's text of a number is cut
+after nine decimals; its number is exact, and is written here with the 15 digits that Excel itself keeps. So 0.1 stays
+0.1, 3 has no point, and a text such as 0012 stays what it is. See docs/decisions/excel-by-calamine.md.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from lake.formats.header import check_header, name_columns
 from lake.formats.lines import json_of
 from lake.formats.reading import Located
 
+WORKBOOKS = ("xlsx", "xlsb", "xls", "ods")
 ROWS_A_BATCH = 65_536
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")  # the stream in which Office keeps a workbook with a password
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -198,7 +199,7 @@ def _error_word(detail: str) -> str:
 
 
 def _make_text(session: Session, prefix: str, width: int, first: int) -> None:
-    """Creates `<prefix>_text` (`line`, `error`, `c0`…) of a whole sheet, and `<prefix>_cells` from its first record on."""
+    """Creates `<prefix>_text` (`line`, `error`, `c0`…) of a sheet, and `<prefix>_cells` from its first record on."""
     cells = ", ".join(f"{_cell_sql(place)} as c{place}" for place in range(width))
     session.execute(
         f"""

@@ -12,7 +12,7 @@ def name_columns(cells: Sequence[str | None]) -> tuple[str, ...]:
 
 
 def check_header(names: Sequence[str], expected: Sequence[str], *, origin: str, line: int = 1) -> None:
-    """Raises SourceError when a header cannot be one, repeats a name, or holds none of the expected ones."""
+    """Raises SourceError when a header cannot be one, repeats a name, or holds none of those expected, if any are."""
     if any("\0" in name for name in names):
         raise SourceError(
             "header-unreadable",
@@ -28,7 +28,7 @@ def check_header(names: Sequence[str], expected: Sequence[str], *, origin: str, 
             cure="Name every column once.",
             line=line,
         )
-    if not set(names) & set(expected):
+    if expected and not set(names) & set(expected):
         raise SourceError(
             "header-unknown",
             f"The header of {origin} has none of the contract's columns: {', '.join(names)[:200]!r}.",

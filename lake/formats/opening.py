@@ -7,13 +7,12 @@ from lake.contract import Contract
 from lake.engine import Session
 from lake.errors import SourceError
 from lake.formats.delimited import read_delimited
-from lake.formats.excel import SheetChoice, read_excel
+from lake.formats.excel import WORKBOOKS, SheetChoice, read_excel
 from lake.formats.json_records import read_json, read_json_lines
 from lake.formats.parquet import read_parquet
 from lake.formats.reading import Reading
 from lake.sources.delivery import Delivery
 
-WORKBOOKS = ("xlsx", "xlsb", "xls", "ods")
 DELIMITERS: Mapping[str, str | None] = {"csv": None, "tsv": "\t"}
 PREFIX = "landing.file"
 
