@@ -1,8 +1,8 @@
 """Archives (zip, tar and compressed tar): each member that is a known format is a delivery of its own.
 
 What is kept are the bytes received, the archive, once. An archive is read through before its first member is landed:
-one that is damaged, locked or unpacks to more than is allowed is refused whole. Members are unpacked one at a time, into
-the visit's scratch folder and under names of ours, so that no name in an archive can reach anything.
+one that is damaged, locked or unpacks to more than is allowed is refused whole. Members are unpacked one at a time,
+into the scratch folder of the visit, under names of ours: no name in an archive can reach anything.
 """
 
 import hashlib
