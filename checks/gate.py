@@ -5,6 +5,7 @@ A check that could not be evaluated is a failed check. Soda is imported when the
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -74,11 +75,12 @@ def _results(scan: "GateScan", stage: Stage, suites: Sequence[Suite], masks: Mas
     from checks.sodacl import suite_of
 
     for check in scan._checks:
-        table = suite_of(check.check_cfg, suites).table_name
+        suite = suite_of(check.check_cfg, suites)
+        table, line = suite.table_name, suite.line_in_file(check.check_cfg.location.line)
         if check.partition is not None:
             name = str(check.partition.table.table_name).replace('"', "")
             table = name if "." in name else f"{stage}.{name}"
-        yield read_result(scan, check, stage, table, masks)
+        yield replace(read_result(scan, check, stage, table, masks), path=suite.path, line=line)
 
 
 def _unexplained(scan: "GateScan", stage: Stage, results: Sequence[CheckResult], masks: Masks) -> Iterator[CheckResult]:

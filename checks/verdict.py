@@ -1,12 +1,9 @@
 """What a gate found: one result per check, one verdict per stage."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from pathlib import Path
 from typing import Literal
-
-import pyarrow as pa
 
 from lake.errors import GateFailed
 
@@ -25,23 +22,6 @@ Kind = Literal[
 ]
 FAILURES_NAMED = 5  # a message that lists more is not read
 
-VERDICT_COLUMNS = pa.schema(
-    [
-        ("run_id", pa.string()),
-        ("stage", pa.string()),
-        ("table_name", pa.string()),
-        ("check_name", pa.string()),
-        ("kind", pa.string()),
-        ("outcome", pa.string()),
-        ("measured", pa.float64()),
-        ("threshold", pa.string()),
-        ("failed_count", pa.int64()),
-        ("checked_at", pa.timestamp("us", tz="UTC")),
-        ("details", pa.string()),
-        ("sample", pa.string()),
-    ]
-)
-
 
 @dataclass(frozen=True)
 class CheckResult:
@@ -49,7 +29,8 @@ class CheckResult:
 
     `measured` is what was found (a count, a percentage, seconds for freshness), `threshold` the condition as written,
     `failed_count` the rows or groups at fault (None where counting has no meaning), `sample` at most five of them with
-    restricted values masked. Outcome `error` means that the check could not be evaluated; `details` says why.
+    restricted values masked. Outcome `error` means that the check could not be evaluated; `details` says why. `path`
+    and `line` are where a person wrote the check, or the promise of the contract it was made from.
     """
 
     stage: str
@@ -62,6 +43,8 @@ class CheckResult:
     failed_count: int | None
     sample: tuple[Mapping[str, object], ...]
     details: str
+    path: Path | None = None
+    line: int | None = None
 
     @property
     def passed(self) -> bool:
@@ -117,30 +100,7 @@ def require_passed(gate: GateResult) -> None:
         "gate-failed",
         f"The {gate.stage} gate is closed: {named}{rest}.",
         cure="Look at ops.validation_results, mend the data or the check, and run again.",
+        path=gate.failures[0].path,
+        line=gate.failures[0].line,
         stage=gate.stage,
     )
-
-
-def verdict_rows(gate: GateResult, run_id: str, at: datetime) -> pa.Table:
-    """Gives a gate as rows of `ops.validation_results`.
-
-    Gives: one row per check, the columns of VERDICT_COLUMNS; `sample` is a JSON array of objects.
-    """
-    rows = [
-        {
-            "run_id": run_id,
-            "stage": result.stage,
-            "table_name": result.table_name,
-            "check_name": result.check_name,
-            "kind": result.kind,
-            "outcome": result.outcome,
-            "measured": result.measured,
-            "threshold": result.threshold,
-            "failed_count": result.failed_count,
-            "checked_at": at,
-            "details": result.details,
-            "sample": json.dumps([dict(row) for row in result.sample], ensure_ascii=False),
-        }
-        for result in gate.results
-    ]
-    return pa.Table.from_pylist(rows, schema=VERDICT_COLUMNS)

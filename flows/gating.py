@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Collection
+from pathlib import Path
 
 from checks.gate import run_gate
 from checks.quality_score import score
 from checks.suites import Stage, Suite
-from checks.verdict import GateResult, require_passed
+from checks.verdict import CheckResult, GateResult, require_passed
 from flows.building import Ground
 from flows.job import Job
 from flows.journal import write_journal
@@ -57,10 +58,19 @@ def note_gate(job: Job, gate: GateResult) -> None:
             threshold=result.threshold,
             details=result.details,
             sample=[dict(row) for row in result.sample],
+            place=_place(result, job.project.root),
         )
     for table, quality in score(gate.results).items():
         job.run.note("metric-measured", table, None, metric="quality_score", value=str(quality), stage=gate.stage)
     job.findings.gates.append(gate)
+
+
+def _place(result: CheckResult, root: Path) -> str | None:
+    """Gives where a check is written, e.g. `checks/marts/sales_daily.yml:7`, None for one that nobody wrote."""
+    if result.path is None:
+        return None
+    path = result.path.relative_to(root) if result.path.is_relative_to(root) else result.path
+    return path.as_posix() if result.line is None else f"{path.as_posix()}:{result.line}"
 
 
 def _gate(job: Job, plan: Plan, stage: Stage, suites: Collection[Suite]) -> None:

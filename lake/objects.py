@@ -94,9 +94,9 @@ class Objects:
     @cached_property
     def _store(self) -> Any:
         with self._translated(""):
-            config = {key: value for key, value in self.options.items() if not key.endswith(ALLOW_HTTP)}
+            config: Any = {key: value for key, value in self.options.items() if not key.endswith(ALLOW_HTTP)}
             allow_http = any(value == "true" for key, value in self.options.items() if key.endswith(ALLOW_HTTP))
-            return from_url(self.uri, config=config, client_options={"allow_http": allow_http})  # type: ignore[arg-type]  # its keys depend on the scheme
+            return from_url(self.uri, config=config, client_options={"allow_http": allow_http})
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:

@@ -84,6 +84,7 @@ def _validation_results(events: str) -> str:
             "at" as checked_at,
             details ->> 'details' as details,
             details ->> 'sample' as sample,
+            details ->> 'place' as place,
         from ({events}) where event = 'check-evaluated'
     """
 

@@ -15,7 +15,7 @@ import pytest
 from checks.gate import run_gate
 from checks.quality_score import score
 from checks.suites import Stage, Suite
-from checks.verdict import VERDICT_COLUMNS, CheckResult, GateResult, require_passed, verdict_rows
+from checks.verdict import CheckResult, GateResult, require_passed
 from lake.engine import EngineLimits, Session
 from lake.errors import GateFailed, ModelError
 
@@ -430,33 +430,14 @@ def test_gate_broken_check_is_a_model_error(session: Session) -> None:
 RESULT = CheckResult("marts", "marts.sales", "rows", "volume", "pass", 2.0, "> 0", None, (), "")
 
 
-def test_verdict_rows_have_the_shape_of_the_validation_results() -> None:
-    """A gate becomes one Arrow row per check with every column of ops.validation_results, empty gates too."""
-    failed = CheckResult("marts", "marts.sales", "x", "rule", "fail", 1.0, "= 0", 1, ({"region": "Ж"},), "why")
-    table = verdict_rows(GateResult("marts", (RESULT, failed)), "run-1", NOW)
-    assert table.schema == VERDICT_COLUMNS
-    assert table.to_pylist()[1] == {
-        "run_id": "run-1",
-        "stage": "marts",
-        "table_name": "marts.sales",
-        "check_name": "x",
-        "kind": "rule",
-        "outcome": "fail",
-        "measured": 1.0,
-        "threshold": "= 0",
-        "failed_count": 1,
-        "checked_at": NOW,
-        "details": "why",
-        "sample": '[{"region": "Ж"}]',
-    }
-    assert verdict_rows(GateResult("marts", ()), "run-1", NOW).num_rows == 0
-
-
 def test_verdict_require_passed_names_the_failures() -> None:
     """A closed gate raises GateFailed naming its checks; a passed one lets through."""
     require_passed(GateResult("marts", (RESULT,)))
-    failed = CheckResult("marts", "marts.sales", "no row", "rule", "fail", 3.0, "= 0", 3, (), "")
-    with pytest.raises(GateFailed, match=r"marts gate is closed: marts.sales: no row: fail, measured 3"):
+    place = Path("checks/marts/sales.yml")
+    failed = CheckResult("marts", "marts.sales", "no row", "rule", "fail", 3.0, "= 0", 3, (), "", place, 7)
+    with pytest.raises(
+        GateFailed, match=r"sales.yml:7: The marts gate is closed: marts.sales: no row: fail, measured 3"
+    ):
         require_passed(GateResult("marts", (RESULT, failed)))
 
 
@@ -470,6 +451,16 @@ def test_quality_score_weighs_kinds_and_credits_outcomes() -> None:
     ]
     assert score(results) == {"marts.sales": Decimal("0.3333"), "marts.other": Decimal("0.0000")}
     assert score([]) == {}
+
+
+def test_gate_names_the_line_of_each_check(session: Session) -> None:
+    """A result says in which file and line its check was written."""
+    session.execute(f"insert into marts.sales values {GOOD}")
+    results = check(session, "- row_count > 5\n- missing_count(region) = 0")
+    assert [(result.path, result.line) for result in results] == [
+        (Path("checks/marts/sales.yml"), 2),
+        (Path("checks/marts/sales.yml"), 3),
+    ]
 
 
 def test_gate_import_leaves_soda_alone() -> None:

@@ -53,6 +53,21 @@ def test_pipeline_run_again_changes_nothing(shop: Path) -> None:
     assert again.sources[0].batches == 0
 
 
+def test_pipeline_refused_delivery_stops_no_other(shop: Path) -> None:
+    """A delivery that cannot be taken fails the run and stays archived; those beside it have landed all the same."""
+    contract = shop / "lake/contracts/orders.yaml"
+    contract.write_text(contract.read_text().replace("orders-*.csv", "orders-*"))
+    (shop / "incoming/orders-0.csv.gz").write_bytes(b"no gzip at all")
+
+    outcome = run_shop(shop)
+
+    assert outcome.failure is not None
+    assert outcome.failure.code == "file-unreadable"
+    statuses = "select status, read_count from ops.ingestion_log order by status"
+    assert ask(shop, statuses) == [("landed", 4), ("refused", None)]
+    assert run_shop(shop).failure is None, "what was refused stays so, and is said once"
+
+
 def test_pipeline_asked_for_a_mart_builds_what_it_needs(shop: Path) -> None:
     """A mart named without its schema brings its staging and its source with it."""
     run_shop(shop, "daily_orders")

@@ -126,7 +126,7 @@ def test_rules_4_landing_again_is_asked_for(shop: Path) -> None:
 
 
 def test_rules_5_memory_is_bounded_by_the_setting(tmp_path: Path) -> None:
-    """Four million records are judged whole with 400 MB for DuckDB: what does not fit is spilled."""
+    """Four million records are judged whole with 100 MB for DuckDB: what does not fit is spilled."""
     folder = make_shop(tmp_path / "shop")
     big = folder / "inbox" / "big.csv"
     with duckdb.connect() as client:
@@ -136,7 +136,7 @@ def test_rules_5_memory_is_bounded_by_the_setting(tmp_path: Path) -> None:
     project, store, run = open_project(folder), store_of(folder), begin_run("small")
     contract = project.contracts()["orders"]
     [delivery] = file_deliveries(visit(contract, folder))
-    with Session(EngineLimits("400MB", 2)) as session:
+    with Session(EngineLimits("100MB", 2)) as session:
         prepared = prepare(session, store, identify(contract, delivery, run), run)
     assert (prepared.read_count, prepared.accepted_count) == (4_000_000, 4_000_000)
 

@@ -19,6 +19,7 @@ from lake.formats.reading import Located
 
 HEADER_BYTES = 1 << 20
 LONGEST_LINE = 16 << 20
+BUFFER_BYTES = 2 * LONGEST_LINE  # DuckDB would take sixteen lines of that size: too much to share out or to hold
 LINE_FEEDS = r"new_line = '\n'"  # how the files end their lines that we write ourselves
 MOST_ROUNDS = 20  # how many never-closed quotes are told apart before what follows is one broken record
 BROKEN_RULES = {
@@ -118,7 +119,7 @@ class DelimitedReading:
         return (
             f"read_csv({literal(str(path))}, auto_detect = false, header = {'true' if header_lines else 'false'}, "
             f"columns = {{{columns}}}, delim = {literal(self.delimiter)}, quote = '\"', escape = '\"', nullstr = '', "
-            f"max_line_size = {LONGEST_LINE}, {more})"
+            f"max_line_size = {LONGEST_LINE}, buffer_size = {BUFFER_BYTES}, {more})"
         )
 
     def _by_position(self, session: Session, loaded: str, refused: int) -> Located:
