@@ -100,6 +100,8 @@ def judge(
     `replayed` is a table (`place`, `record_id`) of the quarantined records that the lines of a replay are.
     """
     contract = batch.contract
+    if batch.delivery.fault is not None:
+        raise batch.delivery.fault
     session.clear_landing(is_large=batch.receipt.byte_count > LARGE_BYTES)
     file = make_working_file(
         batch.delivery, batch.receipt, session.scratch, contract.server.options.get("encoding", "utf-8")
