@@ -1,7 +1,7 @@
 """What a table is made of: its place, its files, and its versions as readers see them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,7 +33,7 @@ class DataFile:
 class TableVersion:
     """One version of a Delta table: the files its readers see, and its columns as (name, DuckDB type).
 
-    `evolved` says that columns were added, so that older files may lack some.
+    `evolved` says that columns were added, so that older files may lack some. `properties` are those we gave the table.
     """
 
     name: str
@@ -43,6 +43,7 @@ class TableVersion:
     columns: tuple[tuple[str, str], ...]
     partition: tuple[str, ...]
     evolved: bool = False
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def row_count(self) -> int:
