@@ -15,6 +15,7 @@ from lake.errors import CommitConflict, GateFailed, SourceError
 from lake.landing.batch import Batch, PreparedBatch, another_attempt, identify
 from lake.landing.committing import commit, is_landed, set_aside
 from lake.landing.judging import prepare, show_candidate
+from lake.landing.widening import fit_raw
 from lake.ledger import BatchRecord, find_batches, sweep_commits
 from lake.sources.delivery import Delivery
 from lake.sources.opening import open_source
@@ -30,6 +31,7 @@ def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
     delivery cannot be taken at all, after those beside it were; whatever could be landed is in the lake by then.
     """
     sweep_commits(job.session, job.store, [contract.source])  # a run that died after its commit did not
+    fit_raw(job.session, job.store, contract, job.run)  # a contract that breaks a promise is refused before anything
     known = {record.batch_id: record for record in find_batches(job.session, job.store, contract.source)}
     visit = _visit(job, contract, known)
     records, refusals = _land_deliveries(job, plan, visit)

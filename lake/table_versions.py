@@ -58,7 +58,10 @@ class TableVersion:
 
 @dataclass(frozen=True)
 class StagedFiles:
-    """Parquet files written into a table's folder and not committed: no reader sees them yet."""
+    """Parquet files written into a table's folder and not committed: no reader sees them yet.
+
+    `properties` are those of ours that a table which they are the first rows of is made with.
+    """
 
     name: str
     files: tuple[DataFile, ...]
@@ -66,6 +69,7 @@ class StagedFiles:
     columns: tuple[tuple[str, str], ...]
     schema: pa.Schema
     partition: tuple[str, ...]
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def row_count(self) -> int:

@@ -52,16 +52,15 @@ def commit_files(
     metadata: Mapping[str, str] | None = None,
     transaction: str | None = None,
     transaction_version: int = 1,
-    properties: Mapping[str, str] | None = None,
 ) -> int:
     """Commits staged files in one log entry and gives the new version.
 
-    `expected_version` is the version the caller read (None: the table must not exist yet, and is made with these
-    `properties`); anything newer raises CommitConflict and nothing is committed. `transaction` marks the commit so that
-    it cannot be made twice. Everything may be replaced by rows of other columns, in that same entry.
+    `expected_version` is the version the caller read (None: the table must not exist yet); anything newer raises
+    CommitConflict and nothing is committed. `transaction` marks the commit so that it cannot be made twice. Everything
+    may be replaced by rows of other columns, in that same entry.
     """
     if expected_version is None:
-        _create(store, name, staged, properties)
+        _create(store, name, staged)
         expected_version = 0
     table = _open(store, name, expected_version)
     if table is None:
@@ -195,7 +194,6 @@ def _create(
     store: Store,
     name: str,
     staged: StagedFiles | None,
-    properties: Mapping[str, str] | None = None,
     mode: Literal["error", "overwrite"] = "error",
 ) -> DeltaTable:
     if staged is None:
@@ -206,7 +204,7 @@ def _create(
             Schema.from_arrow(staged.schema),
             mode=mode,
             partition_by=list(staged.partition) or None,
-            configuration={**OUR_TABLES, **own_names(properties or {})},
+            configuration={**OUR_TABLES, **own_names(staged.properties)},
             raise_if_key_not_exists=False,
             storage_options=dict(store.options) or None,
             commit_properties=CommitProperties(max_commit_retries=0),

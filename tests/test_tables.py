@@ -1,5 +1,6 @@
 """Delta tables: pinned reads, staged files, commits that cannot be made twice or over somebody else's."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -122,8 +123,8 @@ def test_replacing_everything_by_other_columns_is_one_commit(session, store):
 
 def test_a_tables_own_properties_are_kept_and_contested(session, store):
     """Properties given at birth are read back, outlive a change of columns, and are changed by one writer at a time."""
-    staged = stage_files(session, store, "raw.x", ROWS)
-    version = commit_files(store, "raw.x", staged, expected_version=None, properties={"promise": '{"key": ["id"]}'})
+    staged = replace(stage_files(session, store, "raw.x", ROWS), properties={"promise": '{"key": ["id"]}'})
+    version = commit_files(store, "raw.x", staged, expected_version=None)
     assert read_version(store, "raw.x").properties == {"promise": '{"key": ["id"]}'}
     wider = stage_files(session, store, "raw.x", f"select id::decimal(20,0) as id from ({ROWS})")
     version = commit_files(store, "raw.x", wider, expected_version=version, replace="everything")

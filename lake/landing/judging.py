@@ -8,7 +8,7 @@ count at once. Run again, a batch that is there is left alone and one that is no
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lake.archive import check_unchanged, keep, make_working_file
@@ -21,15 +21,15 @@ from lake.landing.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, raw_name
 from lake.landing.committing import landing_of
 from lake.landing.drift import Drift, accept_columns
 from lake.landing.duplicates import find_duplicates
+from lake.landing.promises import promise_of, to_property
 from lake.landing.validation import typed_select
+from lake.landing.widening import MANY_ROWS, fit_raw
 from lake.quarantine import stage_refused
 from lake.run import Run
 from lake.staged_files import stage_files
 from lake.table_versions import StagedFiles, Store, TableVersion, local_folder
-from lake.tables import read_version
 
 LARGE_BYTES = 256 << 20  # from here on a batch is kept compressed while it is judged
-MANY_ROWS = 1_000_000  # from here on raw files are written in any order, by every thread its own
 METADATA_COLUMNS = (
     ("_run_id", "VARCHAR"),
     ("_batch_id", "VARCHAR"),
@@ -101,6 +101,7 @@ def judge(
     `replayed` is a table (`place`, `record_id`) of the quarantined records that the lines of a replay are.
     """
     contract = batch.contract
+    base = fit_raw(session, store, contract, run)
     session.clear_landing(is_large=batch.receipt.byte_count > LARGE_BYTES)
     file = make_working_file(
         batch.delivery, batch.receipt, session.scratch, contract.server.options.get("encoding", "utf-8")
@@ -110,7 +111,6 @@ def judge(
     reading, located = _load(session, contract, reading, drift)
     check_unchanged(batch.delivery, batch.receipt)
     session.execute(f"create or replace view landing.numbered as {located.numbered}")
-    base = read_version(store, raw_name(contract))
     show_raw(session, contract, base, without)
     columns = [column.name for column in contract.columns]
     find_duplicates(session, contract, columns, "landing.rows", f"raw.{quote(contract.source)}")
@@ -230,7 +230,7 @@ def _watermark(session: Session, contract: Contract) -> str | None:
 
 
 def _stage_accepted(session: Session, store: Store, batch: Batch, run: Run, columns: Sequence[str]) -> StagedFiles:
-    return stage_files(
+    staged = stage_files(
         session,
         store,
         raw_name(batch.contract),
@@ -238,6 +238,7 @@ def _stage_accepted(session: Session, store: Store, batch: Batch, run: Run, colu
         partition=batch.contract.partition,
         any_order=session.value("select count(*) from landing.rows") >= MANY_ROWS,
     )
+    return replace(staged, properties=to_property(promise_of(batch.contract)))
 
 
 def accepted_select(session: Session, batch: Batch, run: Run, columns: Sequence[str]) -> str:
