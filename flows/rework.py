@@ -1,6 +1,7 @@
 """What a person decides about batches and records: admit, refuse, land again, replay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flows.ingest import gate_batch
@@ -66,14 +67,20 @@ def replay_batch(workplace: Workplace, prefix: str, mended: Path | None) -> Batc
 
 
 def _rework(workplace: Workplace, prefix: str, work: Work) -> BatchRecord:
+    with reworking(workplace) as (job, plan):
+        record = find_batch(job.session, job.store, prefix)
+        return work(job, plan, _contract_of(plan, record), record)
+
+
+@contextmanager
+def reworking(workplace: Workplace) -> Iterator[tuple[Job, Plan]]:
+    """Gives a job and the whole plan for work that a person asks for; it is written down however it ends."""
     with (
         workplace.begun() as run,
         open_job(workplace.place, workplace.settings, run, plain_step) as job,
     ):
         try:
-            record = find_batch(job.session, job.store, prefix)
-            plan = make_plan(job.project, (), ())
-            return work(job, plan, _contract_of(plan, record), record)
+            yield job, make_plan(job.project, (), ())
         finally:
             write_down(job, job.session)
             contracts = list(job.project.contracts().values())

@@ -1,4 +1,4 @@
-"""Raw follows its contract: wider types and adopted columns in one commit, and nothing that readers count on is lost."""
+"""Raw follows its contract: wider types and adopted columns in one commit, nothing that readers count on is lost."""
 
 from dataclasses import replace
 from decimal import Decimal

@@ -1,20 +1,18 @@
 """What the readers of a raw table were promised, and whether a contract still keeps it.
 
 Types stand in the table's own schema. Its key, its required columns and which columns are the contract's (others came
-by drift) stand in one property of the table, so that they go where the table goes: into every version, and back with it.
+by drift) stand in one property of the table, so that they go where it goes: into every version, and back with it.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from lake.contract import Contract
+from lake.contract import Contract, major_of, versioned_name
 from lake.errors import ContractError
 from lake.table_versions import TableVersion
 
 PROPERTY = "promise"
-MAJOR = re.compile(r"v?(\d+)\b")
 
 
 @dataclass(frozen=True)
@@ -93,18 +91,12 @@ def _taken_back(contract: Contract, promise: Promise) -> list[str]:
 
 
 def _cure(contract: Contract, promise: Promise | None) -> str:
-    major = max(major_of(contract.version), 1 if promise is None else major_of(promise.version), 1) + 1
-    name = contract.source.removesuffix(f"_v{major - 1}")
+    major = max(contract.major, 1 if promise is None else major_of(promise.version)) + 1
+    table = versioned_name(contract.source.removesuffix(f"_v{major - 1}"), f"{major}.0.0")
     return (
-        f"Take it back, or raise `version` to {major}.0.0: the source then lands in raw.{name}_v{major}, "
+        f"Take it back, or raise `version` to {major}.0.0: the source then lands in raw.{table}, "
         f"beside raw.{contract.source}."
     )
-
-
-def major_of(version: str) -> int:
-    """Gives the major number of a version, 0 when it has none."""
-    found = MAJOR.match(version.strip())
-    return 0 if found is None else int(found.group(1))
 
 
 def _listed(names: Sequence[str]) -> str:

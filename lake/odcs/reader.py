@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from lake.contract import Column, Contract, DriftPolicy, DuplicatePolicy, Privacy, RowRule, TableRule
+from lake.contract import (
+    Column,
+    Contract,
+    DriftPolicy,
+    DuplicatePolicy,
+    Privacy,
+    RowRule,
+    TableRule,
+    versioned_name,
+)
 from lake.errors import ContractError
 from lake.odcs.columns import NAME, NAME_CURE, exclusive_rules, read_column
 from lake.odcs.document import (
@@ -75,7 +84,7 @@ def _contract(document: Part, digest: str) -> Contract:
     columns = _columns(table, promises.get("privacy", "internal"))
     rules, table_rules = _rules(table, parts, columns)
     return Contract(
-        source=table.text("name"),
+        source=versioned_name(table.text("name"), document.text("version")),
         version=document.text("version"),
         path=document.path,
         digest=digest,
