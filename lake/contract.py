@@ -86,14 +86,14 @@ class Server:
 class Contract:
     """What a source promised, one per source table; read from one ODCS v3.1+ file.
 
-    `source` names the raw table: the name in the contract, from major version 2 on with that version behind it, such as
-    `sales_v2`, so that both can be there side by side. `key` are the columns that identify a record (empty: every row is
-    its own record, and a row is a duplicate when all its columns repeat). `latest-wins`: a known key with other content
-    lands as a new version and staging takes the latest; `first-wins`: it is refused. `drift` says what happens to columns
-    the contract does not know, or lacks. `partition` are the columns the raw table is partitioned by. `watermark` and
-    `lateness` (an interval such as `2 days`) say how far back late rows are expected. `load` says whether a delivery's
-    rows are added or take the place of all there are. `sla` holds ODCS SLA properties by name. `digest` is the sha256 of
-    the file's bytes.
+    `source` names the raw table: the name in the contract, from major version 2 on with that version behind it, such
+    as `sales_v2`, so that both can be there side by side. `key` are the columns that identify a record (empty: every
+    row is its own record, and a row is a duplicate when all its columns repeat). `latest-wins`: a known key with other
+    content lands as a new version and staging takes the latest; `first-wins`: it is refused. `drift` says what happens
+    to columns the contract does not know, or lacks. `load` says whether a delivery's rows are added or take the place
+    of all there are. `partition` are the columns the raw table is partitioned by. `watermark` and `lateness` (an
+    interval such as `2 days`) say how far back late rows are expected. `sla` holds ODCS SLA properties by name.
+    `digest` is the sha256 of the file's bytes.
     """
 
     source: str

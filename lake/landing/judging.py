@@ -98,6 +98,7 @@ def judge(
 ) -> PreparedBatch:
     """Reads and judges a batch against raw, leaving out the rows of the batch `without`, and stages what lands.
 
+    A delivery of a table that is replaced is judged by itself, and its commit will remove every row there is.
     `replayed` is a table (`place`, `record_id`) of the quarantined records that the lines of a replay are.
     """
     contract = batch.contract
@@ -111,11 +112,14 @@ def judge(
     reading, located = _load(session, contract, reading, drift)
     check_unchanged(batch.delivery, batch.receipt)
     session.execute(f"create or replace view landing.numbered as {located.numbered}")
-    show_raw(session, contract, base, without)
+    is_whole = contract.load == "replace" and without is None and replayed is None
+    show_raw(session, contract, replace(base, files=()) if is_whole and base is not None else base, without)
     columns = [column.name for column in contract.columns]
     find_duplicates(session, contract, columns, "landing.rows", f"raw.{quote(contract.source)}")
     loaded = _Loaded(reading, located, (*columns, *drift.added))
     prepared = _split(session, store, batch, run, loaded, base, replayed)
+    if is_whole and base is not None:
+        prepared = replace(prepared, replaced=base.files)
     run.note("batch-judged", contract.source, prepared.read_count, batch_id=batch.batch_id, **prepared.counts)
     return prepared
 
