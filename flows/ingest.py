@@ -15,6 +15,8 @@ from lake.errors import CommitConflict, GateFailed, SourceError
 from lake.landing.batch import Batch, PreparedBatch, another_attempt, identify
 from lake.landing.committing import commit, is_landed, set_aside
 from lake.landing.judging import prepare, show_candidate
+from lake.landing.replacing import emptying, renewed
+from lake.landing.widening import fit_raw
 from lake.ledger import BatchRecord, find_batches, sweep_commits
 from lake.sources.delivery import Delivery
 from lake.sources.opening import open_source
@@ -30,6 +32,7 @@ def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
     delivery cannot be taken at all, after those beside it were; whatever could be landed is in the lake by then.
     """
     sweep_commits(job.session, job.store, [contract.source])  # a run that died after its commit did not
+    fit_raw(job.session, job.store, contract, job.run)  # a contract that breaks a promise is refused before anything
     known = {record.batch_id: record for record in find_batches(job.session, job.store, contract.source)}
     visit = _visit(job, contract, known)
     records, refusals = _land_deliveries(job, plan, visit)
@@ -71,6 +74,9 @@ def _land_deliveries(job: Job, plan: Plan, visit: Visit) -> tuple[list[BatchReco
 def _land_delivery(job: Job, plan: Plan, visit: Visit, delivery: Delivery) -> BatchRecord | None:
     """Lands one delivery and tells its source what became of it; None when that was settled before or elsewhere."""
     batch = identify(visit.contract, delivery, job.run)
+    if visit.contract.load == "replace":
+        sweep_commits(job.session, job.store, [visit.contract.source])
+        batch = renewed(batch, find_batches(job.session, job.store, visit.contract.source))
     if is_landed(job.store, batch):
         delivery.settle("landed", None)
         return None
@@ -120,10 +126,11 @@ def _try_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
         raise
     show_candidate(job.session, prepared)
     gate = job.step(f"gate raw.{batch.contract.source}", gate_batch)(job, plan, prepared)
-    if gate.passed:
+    reasons = [str(failure) for failure in gate.failures]
+    reasons += [] if (empty := emptying(prepared)) is None else [empty]
+    if gate.passed and not reasons:
         return commit(job.store, prepared, job.run)
-    reasons = "; ".join(str(failure) for failure in gate.failures)
-    return set_aside(job.session, job.store, batch, job.run, "held", reasons)
+    return set_aside(job.session, job.store, batch, job.run, "held", "; ".join(reasons))
 
 
 def gate_batch(job: Job, plan: Plan, prepared: PreparedBatch) -> GateResult:
