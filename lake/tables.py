@@ -17,7 +17,8 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from lake.engine import columns_of
 from lake.errors import CommitConflict, TableError
-from lake.table_commits import OUR_TABLES, commit_hooks, commit_marks, commit_of, own_names, without_prefix
+from lake.objects import is_object_uri, patient, store_error
+from lake.table_commits import HOOKS, OUR_TABLES, commit_marks, commit_of, own_names, without_prefix
 from lake.table_versions import Commit, DataFile, StagedFiles, Store, TableVersion
 
 APPEND_RETRIES = 50  # concurrent appends never contradict each other: each retry only takes the next version number
@@ -94,7 +95,7 @@ def append_files(store: Store, name: str, staged: StagedFiles, metadata: Mapping
 
 def restore_version(store: Store, name: str, version: int) -> int:
     """Makes an older version the newest one, in one commit, and gives its new number."""
-    with _translated(name):
+    with _translated(name, store.uri):
         table = _expect_table(store, name)
         table.restore(version, commit_properties=CommitProperties(max_commit_retries=0))
         return table.version()
@@ -104,7 +105,7 @@ def set_properties(store: Store, name: str, version: int, properties: Mapping[st
     """Gives a version of a table other properties of ours, in one commit; raises CommitConflict when it has moved."""
     table = _open(store, name, version)
     assert table is not None
-    with _translated(name):
+    with _translated(name, store.uri):
         once = CommitProperties(max_commit_retries=0)
         table.alter.set_table_properties(own_names(properties), raise_if_not_exists=False, commit_properties=once)
         return table.version()
@@ -115,7 +116,7 @@ def read_commits(store: Store, name: str, after: int) -> list[Commit]:
     table = _open(store, name)
     if table is None or table.version() <= after:
         return []
-    with _translated(name):
+    with _translated(name, store.uri):
         history = table.history(table.version() - after)
     commits = [commit_of(entry) for entry in history if entry["version"] > after]
     return sorted(commits, key=lambda commit: commit.version)
@@ -129,7 +130,7 @@ def transaction_of(store: Store, name: str, transaction: str, version: int | Non
 
 def vacuum_table(store: Store, name: str, keep_versions: Sequence[int], keep_hours: int) -> int:
     """Deletes files that none of the kept versions names and that are older than `keep_hours`; gives how many."""
-    with _translated(name):
+    with _translated(name, store.uri):
         return len(
             _expect_table(store, name).vacuum(
                 retention_hours=keep_hours,
@@ -143,16 +144,16 @@ def vacuum_table(store: Store, name: str, keep_versions: Sequence[int], keep_hou
 
 def compact_table(store: Store, name: str) -> int:
     """Joins a table's small files into large ones, in one commit, and gives the new version."""
-    with _translated(name):
+    with _translated(name, store.uri):
         table = _expect_table(store, name)
-        table.optimize.compact(post_commithook_properties=commit_hooks())
+        table.optimize.compact(post_commithook_properties=HOOKS)
         return table.version()
 
 
 def _open(store: Store, name: str, version: int | None = None) -> DeltaTable | None:
-    with _translated(name):
+    with _translated(name, store.uri):
         try:
-            return DeltaTable(store.table_uri(name), version=version, storage_options=dict(store.options) or None)
+            return DeltaTable(store.table_uri(name), version=version, storage_options=patient(store.options))
         except TableNotFoundError:
             return None
 
@@ -198,7 +199,7 @@ def _create(
 ) -> DeltaTable:
     if staged is None:
         raise TableError("table-missing", f"Table {name} does not exist and nothing is staged for it.")
-    with _translated(name):
+    with _translated(name, store.uri):
         return DeltaTable.create(
             store.table_uri(name),
             Schema.from_arrow(staged.schema),
@@ -206,7 +207,7 @@ def _create(
             partition_by=list(staged.partition) or None,
             configuration={**OUR_TABLES, **own_names(staged.properties)},
             raise_if_key_not_exists=False,
-            storage_options=dict(store.options) or None,
+            storage_options=patient(store.options),
             commit_properties=CommitProperties(max_commit_retries=0),
         )
 
@@ -243,7 +244,7 @@ def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
         )
     added = [field for field in staged.schema if field.name not in known]
     if added:
-        with _translated(staged.name):
+        with _translated(staged.name, table.table_uri):
             if table.metadata().description != EVOLVED:  # first: readers must know before a column can be lacking
                 table.alter.set_table_description(EVOLVED, commit_properties=CommitProperties(max_commit_retries=0))
             table.alter.add_columns(
@@ -307,20 +308,20 @@ def _write(
     schema: Schema | None = None,
 ) -> None:
     """Writes one log entry; with a schema it also removes every file there is and gives the table that schema."""
-    with _translated(table.table_uri):
+    with _translated(table.table_uri, table.table_uri):
         table.create_write_transaction(
             list(actions),
             mode="append" if schema is None else "overwrite",
             schema=schema or table.schema(),
             partition_by=list(table.metadata().partition_columns) or None,
             commit_properties=properties,
-            post_commithook_properties=commit_hooks(),
+            post_commithook_properties=HOOKS,
         )
         table.update_incremental()
 
 
 @contextmanager
-def _translated(name: str) -> Iterator[None]:
+def _translated(name: str, place: str) -> Iterator[None]:
     """Turns Delta's exceptions into ours, in one place."""
     try:
         yield
@@ -329,6 +330,10 @@ def _translated(name: str) -> Iterator[None]:
         raise CommitConflict("commit-conflict", message, cure=TRY_AGAIN) from error
     except TableNotFoundError:
         raise
+    except OSError as error:
+        if not is_object_uri(place):
+            raise
+        raise store_error(place, error) from error
     except DeltaError as error:
         if "already exists" in str(error):
             message = f"Another writer created {name} first: {error}."

@@ -27,6 +27,7 @@ EDGES = {
     "rich": "flows/",
     "deltalake": "lake/table",  # tables.py, and what its commits carry
     "obstore": "lake/objects.py",
+    "fastexcel": "lake/formats/excel.py",
     "httpx": "lake/sources/",
     "stamina": "lake/sources/",
     "duckdb": "lake/engine.py",
