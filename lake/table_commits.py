@@ -12,6 +12,7 @@ OUR_TABLES = {
     "delta.logRetentionDuration": "interval 36500 days",  # a cleanup that somebody asks for heeds only this one
     "delta.checkpointInterval": "50",
 }
+HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 PREFIX = "sluice."  # of what is ours in commit metadata and table properties
 
 
@@ -24,11 +25,6 @@ def commit_marks(
         max_commit_retries=retries,
         app_transactions=None if transaction is None else [Transaction(transaction, transaction_version)],
     )
-
-
-def commit_hooks() -> PostCommitHookProperties:
-    """Gives what happens after a commit: checkpoints, and never a cleanup of the log."""
-    return PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 
 
 def commit_of(entry: Mapping[str, Any]) -> Commit:

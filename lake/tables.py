@@ -18,7 +18,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from lake.engine import columns_of
 from lake.errors import CommitConflict, TableError
 from lake.objects import is_object_uri, patient, store_error
-from lake.table_commits import OUR_TABLES, commit_hooks, commit_marks, commit_of, own_names, without_prefix
+from lake.table_commits import HOOKS, OUR_TABLES, commit_marks, commit_of, own_names, without_prefix
 from lake.table_versions import Commit, DataFile, StagedFiles, Store, TableVersion
 
 APPEND_RETRIES = 50  # concurrent appends never contradict each other: each retry only takes the next version number
@@ -146,7 +146,7 @@ def compact_table(store: Store, name: str) -> int:
     """Joins a table's small files into large ones, in one commit, and gives the new version."""
     with _translated(name, store.uri):
         table = _expect_table(store, name)
-        table.optimize.compact(post_commithook_properties=commit_hooks())
+        table.optimize.compact(post_commithook_properties=HOOKS)
         return table.version()
 
 
@@ -315,7 +315,7 @@ def _write(
             schema=schema or table.schema(),
             partition_by=list(table.metadata().partition_columns) or None,
             commit_properties=properties,
-            post_commithook_properties=commit_hooks(),
+            post_commithook_properties=HOOKS,
         )
         table.update_incremental()
 
