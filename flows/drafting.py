@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 from flows.workplace import Workplace
-from lake.drafting.draft import draft_contract, snake_case
+from lake.drafting.draft import draft_contract
 from lake.engine import Session
 from lake.errors import ContractError
+from lake.naming import snake_case
 from lake.settings import Settings
 
 STANDARD_OUTPUT = "-"

@@ -79,6 +79,19 @@ class Server:
 
 
 @dataclass(frozen=True)
+class SchemaReference:
+    """Where the operational schema of a source stands: a file below the project, and the table in it.
+
+    `table` "" means the file's only one, `dialect` is that of SQL, `line` is where the contract names it.
+    """
+
+    path: str
+    table: str = ""
+    dialect: str = "postgres"
+    line: int = 0
+
+
+@dataclass(frozen=True)
 class Contract:
     """What a source promised, one per source table; read from one ODCS v3.1+ file.
 
@@ -87,7 +100,8 @@ class Contract:
     new version and staging takes the latest; `first-wins`: it is refused. `drift` says what happens to columns the
     contract does not know, or lacks. `partition` are the columns the raw table is partitioned by. `watermark` and
     `lateness` (an interval such as `2 days`) say how far back late rows are expected. `sla` holds ODCS SLA
-    properties by name. `digest` is the sha256 of the file's bytes.
+    properties by name. `digest` is the sha256 of the file's bytes. `schema` is the operational schema it is held
+    against, but for the differences listed in `accepted_drift`, such as `missing internal_note`.
     """
 
     source: str
@@ -109,6 +123,8 @@ class Contract:
     delivery: Literal["batch", "stream"] = "batch"
     privacy: Privacy = "internal"
     sla: Mapping[str, str] = field(default_factory=dict)
+    schema: SchemaReference | None = None
+    accepted_drift: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column:
         """Gives the column of that name; raises KeyError when there is none."""
