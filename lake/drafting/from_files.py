@@ -41,19 +41,19 @@ def draft_from_files(
     columns = tuple(dict.fromkeys(column for file in opened for column in file.opened.columns))
     partial = {column: [file for file in opened if column not in file.opened.columns] for column in columns}
     _unite(session, opened, columns)
-    notes = {column: (f"not in {_names(missing)}",) for column, missing in partial.items() if missing}
-    notes = {**notes, **_mixed(session, opened, columns, notes)}
+    lacking = {column: (f"not in {_names(missing)}",) for column, missing in partial.items() if missing}
+    notes = {**lacking, **_mixed(session, opened, columns, lacking)}
     found = describe_rows(session, columns, files[0], notes)
     policy = Noted("evolve", ("not every file has every column",))
     draft = DraftedContract(
-        name=name
-        or snake_case(Path(server_path).name.split(".", 1)[0])
-        or snake_case(files[0].parent.name)
-        or "source",
+        name=name or name_of(server_path, files),
         origin=f"{found.row_count} rows of {len(opened)} files, {server_path}",
         description=rows_description(f"{form} files", found.key),
         server={
-            "server": "files", "type": "local", "path": server_path, "format": form,
+            "server": "files",
+            "type": "local",
+            "path": server_path,
+            "format": form,
             **options(_shared_options(opened)),
         },
         properties=found.properties,
@@ -79,6 +79,12 @@ def files_of(target: str) -> tuple[list[Path], str]:
         message = f"'{target}' holds no file of a known format."
         raise SourceError("source-missing", message, cure=f"Known are {', '.join(FORMATS)}, plain or compressed.")
     return known, _pattern(place, known) if place.is_dir() else target
+
+
+def name_of(pattern: str, files: Sequence[Path]) -> str:
+    """Gives a name of ours for what a pattern finds: its own words, else those of the folder."""
+    stem = re.sub(r"[\[\]?*!]+.*", "", Path(pattern).name).split(".", 1)[0]
+    return snake_case(re.sub(r"[\d_.-]+$", "", stem)) or snake_case(files[0].parent.name) or "source"
 
 
 def format_of(path: Path) -> str | None:

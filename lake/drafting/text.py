@@ -41,10 +41,8 @@ def _one_line(text: str) -> str:
 
 
 def _mapping(values: Mapping[str, object], indent: str) -> Iterator[str]:
-    for key, value in values.items():
-        notes: tuple[str, ...] = ()
-        if isinstance(value, Noted):
-            value, notes = value.value, value.notes
+    for key, given in values.items():
+        value, notes = (given.value, given.notes) if isinstance(given, Noted) else (given, ())
         behind = "".join(f" # {_one_line(note)}" for note in notes)
         if isinstance(value, Mapping):
             yield f"{indent}{scalar(key)}:{behind}"

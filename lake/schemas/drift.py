@@ -53,6 +53,24 @@ class Finding:
         subject = f"{self.source}.{self.column}" if self.column else self.source
         return f"{subject}: {self.kind}: the contract {self.contract_says}, the system {self.schema_says}."
 
+    def record(self) -> dict[str, object]:
+        """Gives it as JSON can hold it, the places as path and line."""
+        contract_path, _, contract_line = self.contract_place.rpartition(":")
+        schema_path, _, schema_line = self.schema_place.rpartition(":")
+        return {
+            "source": self.source,
+            "kind": self.kind,
+            "column": self.column,
+            "contract_says": self.contract_says,
+            "schema_says": self.schema_says,
+            "contract_path": contract_path,
+            "contract_line": int(contract_line),
+            "schema_path": schema_path,
+            "schema_line": int(schema_line),
+            "message": self.message,
+            "cure": self.cure,
+        }
+
 
 Maker = Callable[[Kind, str, str], Finding]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-BOUNDS: Mapping[type[exp.Expression], str] = {
+BOUNDS: Mapping[type[exp.Expr], str] = {
     exp.GTE: "minimum",
     exp.LTE: "maximum",
     exp.GT: "exclusiveMinimum",
@@ -36,13 +36,13 @@ class Check:
     value: object
 
 
-def read_checks(condition: exp.Expression) -> Iterator[Check]:
+def read_checks(condition: exp.Expr) -> Iterator[Check]:
     """Gives what a check promises, one for each part that must hold; `key` is "" for what cannot be carried over."""
     for part in _parts(_bare(condition)):
         yield from _listed(part) or _bounded(part) or [_condition(part)]
 
 
-def literal_text(node: exp.Expression | None) -> str | None:
+def literal_text(node: exp.Expr | None) -> str | None:
     """Gives the text of a constant: a string, a number, true or false; None for anything else."""
     node = None if node is None else _bare(node)
     if isinstance(node, exp.Literal):
@@ -54,10 +54,10 @@ def literal_text(node: exp.Expression | None) -> str | None:
     return None
 
 
-def _bare(node: exp.Expression) -> exp.Expression:
+def _bare(node: exp.Expr) -> exp.Expr:
     """Gives a condition without casts of constants and of texts to text, nor brackets around a single value."""
 
-    def strip(found: exp.Expression) -> exp.Expression:
+    def strip(found: exp.Expr) -> exp.Expr:
         while _is_idle_cast(found) or (isinstance(found, exp.Paren) and isinstance(found.unnest(), SINGLE)):
             found = found.this
         return found
@@ -65,7 +65,7 @@ def _bare(node: exp.Expression) -> exp.Expression:
     return strip(node.copy().unnest().transform(strip)).unnest()
 
 
-def _is_idle_cast(node: exp.Expression) -> bool:
+def _is_idle_cast(node: exp.Expr) -> bool:
     if not isinstance(node, exp.Cast):
         return False
     inner = node.this.unnest()
@@ -75,7 +75,7 @@ def _is_idle_cast(node: exp.Expression) -> bool:
     return isinstance(inner, (exp.Literal, exp.Neg, exp.Array)) or (to_text and isinstance(inner, exp.Column))
 
 
-def _parts(node: exp.Expression) -> Iterator[exp.Expression]:
+def _parts(node: exp.Expr) -> Iterator[exp.Expr]:
     if isinstance(node, exp.And):
         yield from _parts(node.left.unnest())
         yield from _parts(node.right.unnest())
@@ -83,7 +83,7 @@ def _parts(node: exp.Expression) -> Iterator[exp.Expression]:
         yield node
 
 
-def _listed(node: exp.Expression) -> list[Check]:
+def _listed(node: exp.Expr) -> list[Check]:
     values: list[str | None] = []
     if isinstance(node, exp.In) and isinstance(node.this, exp.Column):
         values = [literal_text(entry) for entry in node.expressions]
@@ -95,7 +95,7 @@ def _listed(node: exp.Expression) -> list[Check]:
     return [Check(node.this.name, "enum", tuple(dict.fromkeys(values)))]
 
 
-def _bounded(node: exp.Expression) -> list[Check]:
+def _bounded(node: exp.Expr) -> list[Check]:
     if isinstance(node, exp.Between) and isinstance(node.this, exp.Column):
         low, high = literal_text(node.args["low"]), literal_text(node.args["high"])
         name = node.this.name
@@ -109,7 +109,7 @@ def _bounded(node: exp.Expression) -> list[Check]:
     return [Check(column.name, key, value)] if isinstance(column, exp.Column) and value is not None else []
 
 
-def _condition(node: exp.Expression) -> Check:
+def _condition(node: exp.Expr) -> Check:
     if all(isinstance(part, SAME_EVERYWHERE) for part in node.walk()):
         return Check(None, "rule", node.sql("duckdb", identify=True))
     return Check(None, "", node.sql())

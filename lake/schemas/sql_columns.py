@@ -23,7 +23,7 @@ def add_column(table: TableDraft, entry: exp.ColumnDef, typed: Typed, line: int,
         _constrain(table, name, constraint.kind, line)
 
 
-def _constrain(table: TableDraft, name: str, kind: exp.Expression, line: int) -> None:
+def _constrain(table: TableDraft, name: str, kind: exp.Expr, line: int) -> None:
     if isinstance(kind, exp.NotNullColumnConstraint):
         table.change(name, required=not kind.args.get("allow_null"))
     elif isinstance(kind, exp.PrimaryKeyColumnConstraint):
@@ -40,7 +40,7 @@ def _constrain(table: TableDraft, name: str, kind: exp.Expression, line: int) ->
         _reference(table, [name], kind)
 
 
-def add_constraint(table: TableDraft, entry: exp.Expression, line: int) -> None:
+def add_constraint(table: TableDraft, entry: exp.Expr, line: int) -> None:
     """Adds a constraint of the table: its key, what is unique, what must hold, what it refers to."""
     if isinstance(entry, exp.Constraint):
         for part in entry.expressions:
@@ -49,7 +49,7 @@ def add_constraint(table: TableDraft, entry: exp.Expression, line: int) -> None:
         _add_part(table, entry, "", line)
 
 
-def _add_part(table: TableDraft, part: exp.Expression, name: str, line: int) -> None:
+def _add_part(table: TableDraft, part: exp.Expr, name: str, line: int) -> None:
     if isinstance(part, exp.PrimaryKey):
         table.key = tuple(_column_name(entry) for entry in part.expressions)
     elif isinstance(part, (exp.UniqueColumnConstraint, exp.UniqueKeyProperty)):
@@ -60,11 +60,11 @@ def _add_part(table: TableDraft, part: exp.Expression, name: str, line: int) -> 
         _reference(table, [_column_name(entry) for entry in part.expressions], part.args.get("reference"))
 
 
-def _column_name(entry: exp.Expression) -> str:
+def _column_name(entry: exp.Expr) -> str:
     return str(entry.this.name if isinstance(entry, exp.Ordered) else entry.name)
 
 
-def _unique(table: TableDraft, part: exp.Expression) -> None:
+def _unique(table: TableDraft, part: exp.Expr) -> None:
     inside = part.this.expressions if isinstance(part.this, exp.Schema) else part.expressions
     names = [_column_name(entry) for entry in inside]
     if len(names) == 1:
@@ -73,7 +73,7 @@ def _unique(table: TableDraft, part: exp.Expression) -> None:
         table.notes.append(f"{' and '.join(names)} are unique together, which is not checked")
 
 
-def _default(table: TableDraft, name: str, value: exp.Expression) -> None:
+def _default(table: TableDraft, name: str, value: exp.Expr) -> None:
     text = literal_text(value)
     if text is not None:
         table.change(name, default=text)
@@ -81,7 +81,7 @@ def _default(table: TableDraft, name: str, value: exp.Expression) -> None:
         table.note_on(name, f"the database fills it with {value.sql()} where it is not given")
 
 
-def _reference(table: TableDraft, names: list[str], reference: exp.Expression | None) -> None:
+def _reference(table: TableDraft, names: list[str], reference: exp.Expr | None) -> None:
     target = None if reference is None else reference.this
     other = target.this.name if isinstance(target, exp.Schema) else getattr(target, "name", "")
     columns = [_column_name(entry) for entry in target.expressions] if isinstance(target, exp.Schema) else []
@@ -91,7 +91,7 @@ def _reference(table: TableDraft, names: list[str], reference: exp.Expression | 
         table.notes.append(f"{', '.join(names)} refer to {other}, which is not checked")
 
 
-def _check(table: TableDraft, condition: exp.Expression, name: str, line: int) -> None:
+def _check(table: TableDraft, condition: exp.Expr, name: str, line: int) -> None:
     for number, check in enumerate(read_checks(condition), 1):
         if check.column is not None and _fits(table, check):
             _restrict(table, check)

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from lake.errors import ContractError
 from lake.schemas.sql_columns import add_column, add_constraint
@@ -56,9 +56,7 @@ class _Reading:
         """Gives the keys of a type, declared in the file or known; raises ContractError for one that is neither."""
         if kind.this != exp.DataType.Type.USERDEFINED:
             return sql_type_keys(kind, self.dialect)
-        name = (
-            kind.args["kind"].name if isinstance(kind.args.get("kind"), exp.Expression) else str(kind.args.get("kind"))
-        )
+        name = kind.args["kind"].name if isinstance(kind.args.get("kind"), exp.Expr) else str(kind.args.get("kind"))
         name = name.rsplit(".", 1)[-1].strip('"').lower()
         if name in TEXT_EXTENSIONS:
             return string(), ()
@@ -121,7 +119,7 @@ def _creates(words: Sequence[str]) -> bool:
     return words[0] == "create" and bool({"table", "type"} & set(words[1:4]) or words[1:3] == ["unique", "index"])
 
 
-def _parsed(reading: _Reading, tokens: Sequence[Token]) -> exp.Expression:
+def _parsed(reading: _Reading, tokens: Sequence[Token]) -> exp.Expr:
     try:
         found = Dialect.get_or_raise(reading.dialect).parser().parse(list(tokens), reading.text)[0]
     except ParseError as error:
@@ -141,7 +139,7 @@ def _read_domain(reading: _Reading, tokens: Sequence[Token]) -> None:
         reading.types[found[1].lower()] = reading.typed(base, tokens[0].line)
 
 
-def _take(reading: _Reading, tree: exp.Expression, line: int) -> None:
+def _take(reading: _Reading, tree: exp.Expr, line: int) -> None:
     kind = str(tree.args.get("kind", "")).upper()
     if isinstance(tree, exp.Create) and kind == "TYPE":
         if isinstance(tree.expression, exp.DataType):

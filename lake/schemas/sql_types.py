@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from sqlglot import exp
+from sqlglot.expressions.datatypes import DType as T
 
 from lake.schemas.table import decimal, instant, integer, json_value, number, string, wall_clock
 
@@ -14,7 +15,6 @@ TEXT_EXTENSIONS = frozenset({"citext", "ltree", "tsvector", "macaddr", "macaddr8
 CENTS, TEN_THOUSANDTHS = (19, 2), (19, 4)
 
 Typed = tuple[dict[str, object], tuple[str, ...]]  # the keys of a type, and what they leave out
-T = exp.DataType.Type
 
 WHOLE: Mapping[T, Callable[[], dict[str, object]]] = {
     **dict.fromkeys((T.BIGINT, T.BIGSERIAL), lambda: integer("bigint")),
