@@ -91,7 +91,7 @@ def _statements(reading: _Reading) -> Iterator[list[Token]]:
     try:
         tokens = Dialect.get_or_raise(reading.dialect).tokenize(reading.text)
     except TokenError as error:
-        found = re.search(r"[Ll]ine:? (\d+)|from (\d+)", f"{error.__cause__} {error}")
+        found = re.search(r"[Ll]ine:? (\d+)|from (\d+)", f"{error.__context__} {error}")
         line = None if found is None else int(found[1] or found[2])
         cure = "Is a quote or a comment left open? Name the right --dialect."
         raise malformed(reading.path, line, f"This is no SQL: {str(error).splitlines()[0]}.", cure) from error
@@ -208,7 +208,12 @@ def _alter(reading: _Reading, tree: exp.Alter, line: int) -> None:
             for entry in action.expressions:
                 add_constraint(table, entry, line)
         elif isinstance(action, exp.Drop) and str(action.args.get("kind")).upper() == "COLUMN":
-            table.columns.pop(table.find(action.this.name) or "", None)
+            dropped = action.find(exp.Identifier)
+            table.columns.pop(table.find("" if dropped is None else dropped.name) or "", None)
+        elif isinstance(action, exp.ModifyColumn) and isinstance(action.this, exp.ColumnDef):
+            _add(reading, table, action.this, line)
+        elif isinstance(action, exp.RenameColumn):
+            table.rename(action.this.name, action.args["to"].name)
         elif isinstance(action, exp.AlterColumn):
             _alter_column(reading, table, action, line)
         else:

@@ -79,6 +79,15 @@ class TableDraft:
             return name
         return next((known for known in self.columns if known.lower() == name.lower()), None)
 
+    def rename(self, name: str, new: str) -> None:
+        """Gives a column another name, in its place."""
+        known = self.find(name)
+        self.columns = {
+            new if column == known else column: replace(found, name=new) if column == known else found
+            for column, found in self.columns.items()
+        }
+        self.key = tuple(new if column == known else column for column in self.key)
+
     def note_on(self, name: str, note: str) -> None:
         """Adds a note to a column."""
         known = self.find(name)
