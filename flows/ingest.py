@@ -10,6 +10,7 @@ from flows.gating import note_gate
 from flows.job import Job
 from flows.outcome import SourceOutcome
 from flows.planning import Plan
+from flows.schema_watch import watch_schema
 from lake.contract import Contract
 from lake.errors import CommitConflict, GateFailed, SourceError
 from lake.landing.batch import Batch, PreparedBatch, another_attempt, identify
@@ -29,8 +30,10 @@ def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
     """Lands what a source has delivered since, batch by batch, and gives what became of it.
 
     A batch that was held or refused stays so until a person or a new contract says otherwise. Raises SourceError when a
-    delivery cannot be taken at all, after those beside it were; whatever could be landed is in the lake by then.
+    delivery cannot be taken at all, after those beside it were; whatever could be landed is in the lake by then. Raises
+    ContractError when the contract differs from its operational schema and refuses drift.
     """
+    watch_schema(job, contract)
     sweep_commits(job.session, job.store, [contract.source])  # a run that died after its commit did not
     fit_raw(job.session, job.store, contract, job.run)  # a contract that breaks a promise is refused before anything
     known = {record.batch_id: record for record in find_batches(job.session, job.store, contract.source)}
