@@ -19,7 +19,7 @@ from lake.landing.judging import archive_root, archiving, judge
 from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
-from lake.sources.delivery import Delivery
+from lake.sources.delivery import PULL, Delivery
 from lake.sources.files import file_delivery
 from lake.sources.visit import position_of
 from lake.staged_files import stage_files
@@ -50,7 +50,8 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
     """Gives a batch again, its bytes brought back from the archive, for another attempt."""
     folder = session.scratch / "recalled"
     folder.mkdir(exist_ok=True)
-    target = fetch(archive_root(store), record.checksum, folder / Path(record.origin).name)
+    name = f"{record.batch_id}.{contract.server.format}" if record.kind == PULL else Path(record.origin).name
+    target = fetch(archive_root(store), record.checksum, folder / name)
     found = file_delivery(contract, target, folder)
     delivery = replace(
         found, origin=record.origin, kind=record.kind, batch_id=record.batch_id, position=position_of(record)

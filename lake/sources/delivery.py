@@ -8,6 +8,8 @@ from typing import Literal
 Compression = Literal["none", "gzip", "zstd"]
 COMPRESSIONS: Mapping[str, Compression] = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 
+PULL = "pull"  # the kind of a delivery that is pages of an API, one after the other
+
 Fate = Literal["landed", "held", "refused"]
 
 

@@ -1,6 +1,7 @@
 """What servers of several kinds say alike: the format of what they deliver, its encoding, and options of ours."""
 
 import codecs
+import re
 from collections.abc import Collection, Mapping
 
 from lake.odcs.document import Part, did_you_mean, value_text
@@ -8,7 +9,8 @@ from lake.odcs.properties import custom_properties
 
 FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
 FORMAT_ALIASES: Mapping[str, str] = {"ndjson": "jsonl"}
-PAYLOAD_OPTIONS = ("delimiter", "header")
+PAYLOAD_OPTIONS = ("delimiter", "header", "recordPath")
+RECORD_PATH = re.compile(r"[^\s$\[\]*]+")
 
 
 def read_format(server: Part, formats: Collection[str] = FORMATS) -> str:
@@ -39,6 +41,10 @@ def read_options(server: Part, known: Collection[str]) -> tuple[dict[str, str], 
     if options.get("header", "true") not in ("true", "false"):
         message = f"Custom property 'header' is '{options['header']}'."
         raise found["header"].fault("server-unfit", message, "Write true or false.")
+    if not RECORD_PATH.fullmatch(options.get("recordPath", "data")):
+        message = f"Custom property 'recordPath' is '{options['recordPath']}'."
+        cure = "Write the keys that lead to the records, joined by points, e.g. 'data.items'."
+        raise found["recordPath"].fault("server-unfit", message, cure)
     return options, found
 
 
