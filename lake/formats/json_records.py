@@ -134,7 +134,9 @@ def read_json_pages(
             cast(record as varchar) as text,
             coalesce(json_type(record) = 'OBJECT', false) as is_object,
         from (
-            select unnest(case kind when 'ARRAY' then cast(found as json[]) when 'NULL' then [] else [found] end) as record
+            select unnest(
+                case kind when 'ARRAY' then cast(found as json[]) when 'NULL' then [] else [found] end
+            ) as record
             from {prefix}_pages
         )
         """

@@ -90,7 +90,7 @@ class Client:
             waited += wait
 
     def _wait_after(self, fault: Passing, tries: int) -> float:
-        """Gives how many seconds to wait: what the server asks for, else twice as long each time, and a bit of chance."""
+        """Gives the seconds to wait: what the server asks for, else twice as many each time, and some by chance."""
         if fault.retry_after is not None:
             return fault.retry_after
         doubled: float = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(tries - 1, 16))
@@ -180,7 +180,7 @@ class Client:
 
     def _receive(self, answer: httpx.Response, url: httpx.URL) -> Path:
         """Streams an answer into a file; a server that never ends is given up like one that is silent."""
-        path = self._visit.scratch / f"{self._visit.contract.source}.{self.request_count}.page"
+        path = self._visit.scratch / f"{self._visit.contract.source}.page"
         began = self._clock()
         with path.open("wb") as file:
             for chunk in answer.iter_bytes(CHUNK_BYTES):
@@ -226,7 +226,7 @@ def _first_words(answer: httpx.Response) -> str:
 
 
 def _retry_after(answer: httpx.Response, clock: Callable[[], Any]) -> float | None:
-    """Gives the seconds a server asks to wait, told as a number or as a date by its own clock; None when it does not."""
+    """Gives the seconds a server asks to wait, told as a number or as a date by its own clock; None for none."""
     asked = answer.headers.get("retry-after", "").strip()
     if asked.isdecimal():
         return float(asked)

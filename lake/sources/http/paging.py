@@ -43,8 +43,6 @@ def next_place(endpoint: Endpoint, place: Place, page: Page, before: Page | None
     if following is None:
         return None
     if before is not None and page.count and page.is_same(before):
-        if endpoint.options.get("lastPageRepeats") == "true":
-            return None
         raise loop_at(page, "it holds the very records of the page before")
     if following == place:
         raise loop_at(page, "its next page is itself")

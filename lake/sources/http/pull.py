@@ -124,7 +124,9 @@ class _Pull:
     def _step(self, asked: PageSet, place: Place, walk: "_Walk") -> tuple[Page | None, Place | None]:
         """Gets the page of a place and the place after it; no page and no place where the API says that it is over."""
         page = self._fetch(asked, place)
-        return page, None if page is None else walk.next(place, page)
+        if page is None or walk.is_over_by(page):
+            return None, None
+        return page, walk.next(place, page)
 
     def _fetch(self, asked: PageSet, place: Place) -> Page | None:
         """Gets the page of a place; None where the API says by a status that there is none."""
@@ -194,6 +196,11 @@ class _Walk:
         self._seen: set[str] = set()
         self._before: Page | None = None
         self._empty = 0
+
+    def is_over_by(self, page: Page) -> bool:
+        """Says whether a page is the last one once more, as the contract says the API answers past its end."""
+        is_told = self._endpoint.options.get("lastPageRepeats") == "true"
+        return is_told and self._before is not None and page.is_same(self._before)
 
     def next(self, place: Place, page: Page) -> Place | None:
         """Gives the place after a page, None at the end; raises Loop where there would be none."""
