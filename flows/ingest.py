@@ -22,6 +22,7 @@ from lake.ledger import BatchRecord, find_batches, sweep_commits
 from lake.sources.delivery import Delivery
 from lake.sources.opening import open_source
 from lake.sources.visit import Visit
+from lake.watermarks import watermark_since
 
 LANDING_ATTEMPTS = 20  # each one that fails means that another run has landed something
 
@@ -38,9 +39,12 @@ def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
     fit_raw(job.session, job.store, contract, job.run)  # a contract that breaks a promise is refused before anything
     known = {record.batch_id: record for record in find_batches(job.session, job.store, contract.source)}
     visit = _visit(job, contract, known)
-    records, refusals = _land_deliveries(job, plan, visit)
-    outcome = _outcome(contract.source, records, known)
-    job.findings.sources.append(outcome)
+    records: list[BatchRecord] = []
+    try:
+        refusals = _land_deliveries(job, plan, visit, records)
+    finally:  # what landed before a source failed is in the lake, and is told
+        outcome = _outcome(contract.source, records, known)
+        job.findings.sources.append(outcome)
     if refusals:
         raise refusals[0]
     return outcome
@@ -49,16 +53,16 @@ def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
 def _visit(job: Job, contract: Contract, known: Mapping[str, BatchRecord]) -> Visit:
     scratch = job.session.scratch / "deliveries"
     scratch.mkdir(exist_ok=True)
-    return Visit(contract, job.project.root, scratch, job.run, job.secrets, time.sleep, known)
+    since = watermark_since(job.session, contract, known.values())
+    return Visit(contract, job.project.root, scratch, job.run, job.secrets, time.sleep, known, since)
 
 
-def _land_deliveries(job: Job, plan: Plan, visit: Visit) -> tuple[list[BatchRecord], list[SourceError]]:
-    """Lands delivery after delivery; one that is refused whole stops only those that are read on from it."""
-    records: list[BatchRecord] = []
+def _land_deliveries(job: Job, plan: Plan, visit: Visit, records: list[BatchRecord]) -> list[SourceError]:
+    """Lands delivery after delivery into `records`, and gives those refused; one stops only what is read on from it."""
     refusals: list[SourceError] = []
     if visit.waits_for is not None:
         job.run.note("source-waits", visit.contract.source, held_batch=visit.waits_for.batch_id)
-        return records, refusals
+        return refusals
     for delivery in open_source(visit):
         try:
             record = _land_delivery(job, plan, visit, delivery)
@@ -71,7 +75,7 @@ def _land_deliveries(job: Job, plan: Plan, visit: Visit) -> tuple[list[BatchReco
         if delivery.position and (record is None or record.status != "landed"):
             job.run.note("source-stopped", visit.contract.source, origin=delivery.origin)
             break
-    return records, refusals
+    return refusals
 
 
 def _land_delivery(job: Job, plan: Plan, visit: Visit, delivery: Delivery) -> BatchRecord | None:

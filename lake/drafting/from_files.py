@@ -13,7 +13,7 @@ from lake.drafting.text import Noted
 from lake.engine import Session, quote
 from lake.errors import SourceError
 from lake.naming import own_names, snake_case
-from lake.sources.naming import format_of
+from lake.sources.naming import FORMATS, format_of
 
 MOST_NAMED = 5
 EMPTY = "file-empty"

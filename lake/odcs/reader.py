@@ -32,7 +32,7 @@ from lake.odcs.document import (
 from lake.odcs.properties import custom_properties
 from lake.odcs.references import read_accepted, read_reference
 from lake.odcs.rules import read_quality
-from lake.odcs.servers.reading import read_server
+from lake.odcs.servers.reading import check_server, read_server
 from lake.odcs.types import check_types_given
 
 API_VERSIONS = ("v3.1.0", "v3.2.0")
@@ -68,6 +68,7 @@ def read_contract(path: Path) -> Contract:
     check_shape(document, errors)
     check_keys(document, odcs_schema()["properties"], "the contract")
     contract = _contract(document, hashlib.sha256(data).hexdigest())
+    check_server(document, contract)
     check_rest(document, errors)
     return contract
 
