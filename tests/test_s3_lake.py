@@ -15,13 +15,14 @@ from flows.cli import main
 from lake.archive import fetch, keep, receive
 from lake.engine import EngineLimits, Session
 from lake.errors import CommitConflict, SettingsError, SluiceError, SourceError, TableError
+from lake.objects import Objects
 from lake.settings import Settings
 from lake.sources.delivery import Delivery
 from lake.staged_files import stage_files
 from lake.store_probe import MARKER, expect_conditional
 from lake.table_versions import Store
 from lake.tables import append_files, commit_files, read_version
-from tests.crash_parts import FIRST_FILE, lake_state, make_shop, run_here
+from tests.crash_parts import FIRST_FILE, SECOND_FILE, deliver, lake_state, make_shop, run_here
 from tests.landing_parts import raw_rows
 from tests.proxy_parts import Fault, line_to
 from tests.shop_project import deliver_worthless_orders, write_shop
