@@ -80,6 +80,10 @@ def _schema(event: Event, told: Mapping[str, Any]) -> str:
     return f"{event.subject}: {told['change']}, {len(told['columns'])} columns now"
 
 
+def _drifted(event: Event, told: Mapping[str, Any]) -> str:
+    return f"{event.subject}: {told['change']}"
+
+
 def _built(event: Event, told: Mapping[str, Any]) -> str:
     rows = "" if event.record_count is None else f", {event.record_count:,} rows"
     if told["decision"] != "partitions":
@@ -124,6 +128,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "batch-held": _set_aside,
     "batch-refused": _set_aside,
     "schema-changed": _schema,
+    "schema-drifted": _drifted,
     "model-built": _built,
     "check-evaluated": _checked,
     "release-published": _published,

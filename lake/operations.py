@@ -14,7 +14,7 @@ from lake.table_versions import Store
 
 MASK = "***"
 RECORD_KINDS = (  # events that have a view of their own
-    *("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "schema-changed"),
+    *("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "schema-changed", "schema-drifted"),
     *("step-finished", "run-finished"),
 )
 
@@ -145,7 +145,7 @@ def _schema_history(events: str) -> str:
         select
             run_id, "at" as changed_at, subject as table_name, details ->> 'contract_version' as contract_version,
             details ->> 'columns' as columns, details ->> 'change' as change,
-        from ({events}) where event = 'schema-changed'
+        from ({events}) where event in ('schema-changed', 'schema-drifted')
     """
 
 
