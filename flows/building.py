@@ -27,8 +27,9 @@ class Ground:
     told: str | None
 
     def is_held(self, plan: Plan) -> bool:
-        """Whether a rollback holds every table the plan would build."""
-        return self.base is not None and {model.name for model in plan.order} <= self.base.held
+        """Whether a rollback holds every table the plan would build; a plan of no models is only about its sources."""
+        models = {model.name for model in plan.order}
+        return self.base is not None and bool(models) and models <= self.base.held
 
     def is_settled(self, plan: Plan, candidates: Sequence[Candidate]) -> bool:
         """Whether the release shows the candidates as they are, gated and told by the plan's own checks and pages."""

@@ -20,6 +20,7 @@ BACKGROUND = {
     "records-quarantined",
     "alert-sent",
     "release-told",
+    "contract-agreed",
 }
 
 Sentence = Callable[[Event, Mapping[str, Any]], str]
@@ -81,6 +82,13 @@ def _schema(event: Event, told: Mapping[str, Any]) -> str:
 
 
 def _drifted(event: Event, told: Mapping[str, Any]) -> str:
+    found = told["findings"]
+    named = ", ".join(f"{finding['kind']} {finding['column']}".strip() for finding in found[:MOST_NAMES])
+    more = f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
+    return f"{event.subject}: the contract differs from its operational schema: {named}{more}"
+
+
+def _columns_drifted(event: Event, told: Mapping[str, Any]) -> str:
     return f"{event.subject}: {told['change']}"
 
 
@@ -128,7 +136,8 @@ SENTENCES: Mapping[str, Sentence] = {
     "batch-held": _set_aside,
     "batch-refused": _set_aside,
     "schema-changed": _schema,
-    "schema-drifted": _drifted,
+    "schema-drifted": _columns_drifted,
+    "contract-drifted": _drifted,
     "model-built": _built,
     "check-evaluated": _checked,
     "release-published": _published,

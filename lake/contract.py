@@ -83,6 +83,19 @@ class Server:
 
 
 @dataclass(frozen=True)
+class SchemaReference:
+    """Where the operational schema of a source stands: a file below the project, and the table in it.
+
+    `table` "" means the file's only one, `dialect` is that of SQL, `line` is where the contract names it.
+    """
+
+    path: str
+    table: str = ""
+    dialect: str = "postgres"
+    line: int = 0
+
+
+@dataclass(frozen=True)
 class Contract:
     """What a source promised, one per source table; read from one ODCS v3.1+ file.
 
@@ -93,7 +106,8 @@ class Contract:
     to columns the contract does not know, or lacks. `load` says whether a delivery's rows are added or take the place
     of all there are. `partition` are the columns the raw table is partitioned by. `watermark` and `lateness` (an
     interval such as `2 days`) say how far back late rows are expected. `sla` holds ODCS SLA properties by name.
-    `digest` is the sha256 of the file's bytes.
+    `digest` is the sha256 of the file's bytes. `schema` is the operational schema it is held
+    against, but for the differences listed in `accepted_drift`, such as `missing internal_note`.
     """
 
     source: str
@@ -116,6 +130,8 @@ class Contract:
     delivery: Literal["batch", "stream"] = "batch"
     privacy: Privacy = "internal"
     sla: Mapping[str, str] = field(default_factory=dict)
+    schema: SchemaReference | None = None
+    accepted_drift: tuple[str, ...] = ()
 
     @property
     def major(self) -> int:

@@ -20,7 +20,7 @@ from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
 from lake.sources.archives import MEMBER, is_archive, recall_member, split_origin
-from lake.sources.delivery import Delivery
+from lake.sources.delivery import PULL, Delivery
 from lake.sources.files import file_delivery
 from lake.sources.visit import position_of
 from lake.staged_files import stage_files
@@ -71,7 +71,8 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
 
 def _recalled(store: Store, contract: Contract, record: BatchRecord, folder: Path) -> Delivery:
     container, member = split_origin(record.origin) if record.kind == MEMBER else (record.origin, "")
-    target = fetch(store, record.checksum, folder / Path(container).name)
+    name = f"{record.batch_id}.{contract.server.format}" if record.kind == PULL else Path(container).name
+    target = fetch(store, record.checksum, folder / name)
     if member:
         return recall_member(record.origin, target, folder)
     if is_archive(target):

@@ -30,8 +30,9 @@ from lake.odcs.document import (
     schema_errors,
 )
 from lake.odcs.properties import custom_properties
+from lake.odcs.references import read_accepted, read_reference
 from lake.odcs.rules import read_quality
-from lake.odcs.servers.reading import read_server
+from lake.odcs.servers.reading import check_server, read_server
 from lake.odcs.types import check_types_given
 
 API_VERSIONS = ("v3.1.0", "v3.2.0")
@@ -43,7 +44,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "delivery": DELIVERIES,
     "privacy": get_args(Privacy),
 }
-PROPERTIES = ("owner", "watermark", "lateness", *CHOICES)
+PROPERTIES = ("owner", "watermark", "lateness", "acceptedDrift", *CHOICES)
 LATENESS = re.compile(r"[1-9][0-9]* (second|minute|hour|day|week|month)s?")
 WATERMARK_TYPES = ("timestamptz", "timestamp", "date", "bigint", "integer", "smallint")
 
@@ -67,6 +68,7 @@ def read_contract(path: Path) -> Contract:
     check_shape(document, errors)
     check_keys(document, odcs_schema()["properties"], "the contract")
     contract = _contract(document, hashlib.sha256(data).hexdigest())
+    check_server(document, contract)
     check_rest(document, errors)
     return contract
 
@@ -106,6 +108,8 @@ def _contract(document: Part, digest: str) -> Contract:
         delivery=promises.get("delivery", "batch"),
         privacy=_strictest(columns),
         sla=_sla(document),
+        schema=read_reference(document, table),
+        accepted_drift=read_accepted(_custom(document, table).get("acceptedDrift")),
     )
 
 
