@@ -88,6 +88,10 @@ def _drifted(event: Event, told: Mapping[str, Any]) -> str:
     return f"{event.subject}: the contract differs from its operational schema: {named}{more}"
 
 
+def _columns_drifted(event: Event, told: Mapping[str, Any]) -> str:
+    return f"{event.subject}: {told['change']}"
+
+
 def _built(event: Event, told: Mapping[str, Any]) -> str:
     rows = "" if event.record_count is None else f", {event.record_count:,} rows"
     if told["decision"] != "partitions":
@@ -132,6 +136,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "batch-held": _set_aside,
     "batch-refused": _set_aside,
     "schema-changed": _schema,
+    "schema-drifted": _columns_drifted,
     "contract-drifted": _drifted,
     "model-built": _built,
     "check-evaluated": _checked,

@@ -10,6 +10,7 @@ MEANINGS: Mapping[str, str] = {  # for editors; docs/contracts.md says more
     "owner": "Who answers for the data; by default the team's owner.",
     "duplicatePolicy": "A known key with other content: a new version of the row, or refused.",
     "driftPolicy": "What happens when columns are new or gone.",
+    "loadMode": "Whether a delivery's rows are added, or take the place of all there are.",
     "watermark": "The column that grows: a timestamp, date or whole number.",
     "lateness": "How far back late rows are expected, e.g. '2 days'.",
     "delivery": "Whether the source delivers in batches or as a stream.",
