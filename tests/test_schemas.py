@@ -1,4 +1,4 @@
-"""Operational schemas: SQL DDL, Prisma and JSON Schema are read as their systems mean them, and faults name their line."""
+"""Operational schemas: SQL DDL, Prisma and JSON Schema are read as their systems mean them; faults name their line."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,8 @@ CREATE TABLE public.orders (
     code character(3),
     paid boolean DEFAULT false NOT NULL,
     CONSTRAINT price_check CHECK ((price >= (0)::numeric)),
-    CONSTRAINT status_check CHECK (((status)::text = ANY ((ARRAY['new'::character varying, 'sent'::character varying])::text[]))),
+    CONSTRAINT status_check CHECK (((status)::text = ANY
+      ((ARRAY['new'::character varying, 'sent'::character varying])::text[]))),
     CONSTRAINT dear_or_many CHECK (((price > (100)::numeric) OR (units > 1))),
     CONSTRAINT odd CHECK ((lower((code)::text) = (code)::text))
 );
@@ -55,7 +56,7 @@ CREATE TABLE public.customers (id bigint PRIMARY KEY, e_mail text UNIQUE);
 
 
 def test_schemas_reads_a_dump_of_postgres(tmp_path: Path) -> None:
-    """What a dump says before, in and after `create table` ends up in the contract; rows and functions do not disturb."""
+    """What a dump says before, in and after `create table` ends up in the contract; rows and functions do no harm."""
     contract = drafted(tmp_path, "schema.sql", DUMP, "orders")
     assert types(contract) == {
         "id": "bigint",
