@@ -13,8 +13,7 @@ from lake.drafting.text import Noted
 from lake.engine import Session, quote
 from lake.errors import SourceError
 from lake.naming import own_names, snake_case
-from lake.sources.delivery import COMPRESSIONS
-from lake.sources.files import FORMATS
+from lake.sources.naming import FORMATS, format_of
 
 MOST_NAMED = 5
 EMPTY = "file-empty"
@@ -85,12 +84,6 @@ def name_of(pattern: str, files: Sequence[Path]) -> str:
     """Gives a name of ours for what a pattern finds: its own words, else those of the folder."""
     stem = re.sub(r"[\[\]?*!]+.*", "", Path(pattern).name).split(".", 1)[0]
     return snake_case(re.sub(r"[\d_.-]+$", "", stem)) or snake_case(files[0].parent.name) or "source"
-
-
-def format_of(path: Path) -> str | None:
-    """Gives the format of a file by its name, compressed or not."""
-    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
-    return FORMATS.get(plain.suffix.lower())
 
 
 def _pattern(folder: Path, files: Sequence[Path]) -> str:
