@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from flows.cli import main
+from lake.contract import Contract
 from lake.drafting.paging import find_records, propose_paging
+from lake.project import open_project
 
 ORDERS = [{"id": n, "price": n + 0.5, "at": f"2026-01-{n:02}T10:00:00Z", "who": {"name": "a"}} for n in range(1, 6)]
 TOKEN = "s3cret-t0ken-value"
@@ -19,7 +21,8 @@ LARGE = 65 << 20
 JSON = {"Content-Type": "application/json"}
 ANSWERS: dict[str, tuple[int, dict[str, str], bytes]] = {
     "/v1/orders": (200, JSON, json.dumps({"data": {"items": ORDERS}, "next": None}).encode()),
-    "/linked": (200, JSON | {"Link": '</linked?p=2>; rel="next"'}, json.dumps(ORDERS).encode()),
+    "/linked": (200, JSON | {"Link": '</private?p=2>; rel="next"'}, json.dumps(ORDERS).encode()),
+    "/last": (200, JSON, b"[]"),
     "/lines": (200, {"Content-Type": "application/x-ndjson"}, "\n".join(map(json.dumps, ORDERS)).encode()),
     "/file.csv": (200, {"Content-Type": "text/csv; charset=utf-8"}, b"id;name\n1;a\n2;b\n"),
     "/page": (200, {"Content-Type": "text/html"}, b"<html></html>"),
@@ -28,6 +31,10 @@ ANSWERS: dict[str, tuple[int, dict[str, str], bytes]] = {
     "/words": (200, JSON, b'["a", "b"]'),
     "/away": (302, {"Location": "http://127.0.0.1:1/elsewhere"}, b""),
     "/gone": (404, {}, b""),
+    "/cursor": (200, JSON, json.dumps({"meta": {"next_cursor": "c2"}, "records": ORDERS[:3]}).encode()),
+    "/cursor?cursor=c2": (200, JSON, json.dumps({"meta": {"next_cursor": None}, "records": ORDERS[3:]}).encode()),
+    "/chain": (200, JSON, json.dumps({"next": "/chain?p=2", "rows": ORDERS[:2]}).encode()),
+    "/chain?p=2": (200, JSON, json.dumps({"next": None, "rows": ORDERS[2:]}).encode()),
 }  # fmt: skip
 
 
@@ -55,9 +62,15 @@ class Api(BaseHTTPRequestHandler):
             signed = TOKEN in (self.headers.get("Authorization", ""), self.headers.get("X-Key", "")) or (
                 self.headers.get("Authorization") == f"Bearer {TOKEN}" or f"key={TOKEN}" in self.path
             )
-            self._answer(*((ANSWERS["/linked"]) if signed else (401, {}, f"not {self.path}".encode())))
+            self._answer(
+                *(
+                    ANSWERS["/last" if "p=2" in self.path else "/linked"]
+                    if signed
+                    else (401, {}, f"not {self.path}".encode())
+                )
+            )
             return
-        self._answer(*ANSWERS[path])
+        self._answer(*ANSWERS.get(self.path) or ANSWERS[path])
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
@@ -96,6 +109,12 @@ def server(text: str) -> dict[str, object]:
     return {**found, **{entry["property"]: entry["value"] for entry in found.pop("customProperties", [])}}
 
 
+def checked(project: Path) -> Contract:
+    """The drafted contract as every run reads it."""
+    (contract,) = open_project(project).contracts().values()
+    return contract
+
+
 def columns(text: str) -> dict[str, str]:
     (table,) = yaml.safe_load(text)["schema"]
     return {column["name"]: column["logicalType"] for column in table["properties"]}
@@ -110,6 +129,25 @@ def test_draft_of_an_api_finds_its_records(project: Path, api: str) -> None:
     assert found["query"] == {"status": "open", "limit": "5"}
     assert "known of this one answer only" in text
     assert "if there are, add 'paging'" in text
+    assert (checked(project).server.kind, checked(project).drift) == ("api", "evolve")
+
+
+@pytest.mark.parametrize(
+    ("path", "paging"),
+    [("/cursor", "cursor"), ("/chain", "body-link"), ("/v1/orders", None), ("/private", "header-link")],
+)
+def test_draft_of_an_api_is_a_source_at_once(
+    project: Path, api: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, path: str, paging: str
+) -> None:
+    """The drafted contract is run as it is: every page is asked for, and every record lands."""
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    signed = ["--bearer", "SHOP_TOKEN"] if path == "/private" else []
+    assert server(draft(project, f"{api}{path}", "--source", "orders", *signed)).get("paging") == paging
+    assert main(["run", "-q", "--project", str(project)]) == 0
+    capsys.readouterr()
+    asked = "select count(distinct id) as n, (select count(*) from ops.quarantine) as refused from raw.orders"
+    assert main(["sql", asked, "--json", "--project", str(project)]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"n": 5, "refused": 0}]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +163,7 @@ def test_draft_of_an_api_reads_each_form(
 ) -> None:
     """JSON, JSON lines and CSV answers are told apart, and a Link header is a way of paging."""
     found = server(draft(project, f"{api}{path}", "--source", "t"))
+    assert checked(project).server.format == (form or "json")
     assert found.get("format") == form
     assert {name: value for name, value in found.items() if name in more} == more
 
@@ -143,6 +182,7 @@ def test_draft_of_an_api_names_secrets_only(
     """Signing in works by the secret's name, and its value is neither written nor said."""
     text = draft(project, f"{api}/private", *options)
     assert {name: server(text)[name] for name in properties} == properties
+    assert checked(project).server.options.items() >= properties.items()
     said = capsys.readouterr()
     assert TOKEN not in text + said.out + said.err
 
