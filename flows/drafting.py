@@ -77,7 +77,7 @@ def write_drafts(workplace: Workplace, target: str, wishes: Wishes) -> list[Path
             raise ContractError("contract-exists", f"{place} is there already.", cure=cure)
     for place, draft in zip(places, drafts, strict=True):
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(draft.text, encoding="utf-8")
+        _write_whole(place, draft.text)
     if editor is not None:
         write_editor_schema(folder / editor)
     return places
@@ -87,7 +87,14 @@ def write_editor_schema(path: Path) -> None:
     """Writes the JSON schema of contracts, unless it stands there as it is."""
     text = editor_schema_text()
     if not path.exists() or path.read_text("utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+        _write_whole(path, text)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Writes a file beside its place and renames it there: whoever reads it finds all of it or nothing."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
 
 
 def editor_schema_text() -> str:
