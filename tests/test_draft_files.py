@@ -121,6 +121,19 @@ def test_draft_of_a_file_below_the_project_is_found_from_anywhere(project: Path)
     assert find_files(contract, project) == [project / "in" / "a.csv"]
 
 
+def test_draft_that_cannot_be_written_says_so(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no folder, or no room on the disk, is one sentence, and nothing half-written is left."""
+    write(project, "in/a.csv", JANUARY)
+    write(project, "lake", "a file where the folder should be")
+    assert main(["draft", "in/a.csv", "--project", str(project)]) == 1
+    assert "[folder-unwritable]" in capsys.readouterr().err
+    full = Path("/dev/full")
+    (project / ".o.yaml.part").symlink_to(full)
+    assert main(["draft", "in/a.csv", "--out", str(project / "o.yaml"), "--project", str(project)]) == 1
+    assert "No space left on device. Make its folder writable or room" in capsys.readouterr().err
+    assert not (project / "o.yaml").exists()
+
+
 def test_draft_of_every_table_of_a_schema(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--all` writes a contract for each table, one table needs a name, and none is ever written over."""
     write(project, "db/schema.sql", "create table one (a int primary key);\ncreate table two (b int);\n")
