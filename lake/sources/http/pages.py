@@ -71,21 +71,21 @@ def read_page(contract: Contract, path: Path, url: httpx.URL, answer: httpx.Head
     """Reads one received page; raises MalformedPage when it is none."""
     data = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
     digest = hashlib.sha256(data).hexdigest()
-    fault = _fault_of(path, url, data)
+    malformed = _malformed_of(path, url, data)
     if contract.server.format == "json":
-        body, records = _json(data, contract.server.options.get("recordPath", ""), fault)
+        body, records = _json(data, contract.server.options.get("recordPath", ""), malformed)
         return Page(path, url, answer, digest, len(records), body, records)
     if contract.server.format == "jsonl":
-        return Page(path, url, answer, digest, _count_json_lines(data, fault))
-    header = _csv_header(contract, data, fault)
+        return Page(path, url, answer, digest, _count_json_lines(data, malformed))
+    header = _csv_header(contract, data, malformed)
     return Page(path, url, answer, digest, max(0, _count_lines(data) - bool(header)), header=header)
 
 
-Fault = Callable[[str], MalformedPage]
+Malformed = Callable[[str], MalformedPage]
 
 
-def _fault_of(path: Path, url: httpx.URL, data: bytes) -> Fault:
-    def fault(found: str) -> MalformedPage:
+def _malformed_of(path: Path, url: httpx.URL, data: bytes) -> Malformed:
+    def malformed(found: str) -> MalformedPage:
         start = data[:QUOTED_CHARACTERS].decode("utf-8", errors="replace")
         return MalformedPage(
             "api-page-malformed",
@@ -94,14 +94,14 @@ def _fault_of(path: Path, url: httpx.URL, data: bytes) -> Fault:
             page=path,
         )
 
-    return fault
+    return malformed
 
 
-def _json(data: bytes, record_path: str, fault: Fault) -> tuple[Any, list[Any]]:
+def _json(data: bytes, record_path: str, malformed: Malformed) -> tuple[Any, list[Any]]:
     try:
         body = json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise fault(f"is no JSON ({type(error).__name__}: {str(error)[:QUOTED_CHARACTERS]})") from error
+        raise malformed(f"is no JSON ({type(error).__name__}: {str(error)[:QUOTED_CHARACTERS]})") from error
     found = walk(body, record_path)
     if found is None:
         return body, []
@@ -109,21 +109,21 @@ def _json(data: bytes, record_path: str, fault: Fault) -> tuple[Any, list[Any]]:
         return body, found if isinstance(found, list) else [found]
     keys = f"its keys are {', '.join(list(body)[:8])}" if isinstance(body, dict) else f"it is a {type(body).__name__}"
     what = "nothing" if found is NOT_THERE else f"a {type(found).__name__}"
-    raise fault(f"has {what} where its records should be ({record_path or 'the whole body'!r}); {keys}")
+    raise malformed(f"has {what} where its records should be ({record_path or 'the whole body'!r}); {keys}")
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _count_json_lines(data: bytes, fault: Fault) -> int:
+def _count_json_lines(data: bytes, malformed: Malformed) -> int:
     text = data.strip()
     if text and not text.startswith(b"{"):
-        raise fault("does not begin with a JSON object")
+        raise malformed("does not begin with a JSON object")
     return text.count(b"\n") + 1 if text else 0
 
 
-def _csv_header(contract: Contract, data: bytes, fault: Fault) -> bytes:
+def _csv_header(contract: Contract, data: bytes, malformed: Malformed) -> bytes:
     """Gives the header line; an answer without any column of the contract is no page but an error in words."""
     if not data or contract.server.options.get("header") == "false":
         return b""
@@ -135,7 +135,7 @@ def _csv_header(contract: Contract, data: bytes, fault: Fault) -> bytes:
     if not any(
         expected & {name.strip() for name in next(csv.reader([text], delimiter=mark), [])} for mark in delimiters
     ):
-        raise fault("has no header with a column of the contract")
+        raise malformed("has no header with a column of the contract")
     return header
 
 
