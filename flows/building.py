@@ -52,6 +52,8 @@ class Ground:
 def prepare_ground(job: Job, plan: Plan) -> Ground:
     """Puts what the models read into the session, and gives where they are built: upon the current release."""
     base = current_release(job.session, job.store)
+    released = {} if base is None else base.tables
+    held = frozenset() if base is None else base.held
     tables = prepare_inputs(
         job.session,
         job.store,
@@ -60,10 +62,9 @@ def prepare_ground(job: Job, plan: Plan) -> Ground:
         reference_dir=job.project.reference_dir,
         run_id=job.run.id,
         landed=[f"raw.{contract.source}" for contract in plan.contracts],
+        pinned={name: table.version for name, table in released.items() if name in held and table.version is not None},
     )
     parameters = {"run_id": job.run.id, "run_started_at": job.run.started_at.isoformat()}
-    released = {} if base is None else base.tables
-    held = frozenset() if base is None else base.held
     bench = Bench(job.session, job.store, plan.models, released, parameters, tables, held)
     return Ground(base, bench, None if base is None else _told(job, base))
 

@@ -121,6 +121,22 @@ def test_http_pull_full_answer_unchanged_lands_nothing(tmp_path: Path, api: Api)
     assert [str(row[0]) for row in ask(folder, newest)] == ["12.012"]
 
 
+def test_http_pull_whole_table_is_one_batch(tmp_path: Path, api: Api) -> None:
+    """`loadMode: replace`: all pages are one batch, whatever its size; one that breaks off replaces nothing."""
+    server = {**CURSOR, **SIZED, "pagesPerBatch": 1}
+    folder = project(tmp_path, api, server, {"driftPolicy": "evolve", "loadMode": "replace"})
+    ok(folder)
+    api.records = readings(22, 5)
+    stop_at = iter([False, False, True])
+    api.accepts = lambda _asked: not next(stop_at)
+    assert not run_project(folder).is_ok
+    assert len(ids(folder)) == 25
+    api.accepts = lambda _asked: True
+    ok(folder)
+    assert ids(folder) == [record["reading_id"] for record in api.records]
+    assert [row[2] for row in ask(folder, BATCHES)] == [25, 22]
+
+
 def test_http_pull_clock_does_not_move_since(tmp_path: Path, api: Api) -> None:
     """A watermark far from the run's clock: `since` is raw's, and only `until` is the run's instant."""
     api.records = readings(5, 24 * 28 * 13)  # months after the clock of the tests' machine, or before: all the same
@@ -194,7 +210,7 @@ def test_http_pull_malformed_page_is_refused_and_kept(tmp_path: Path, api: Api) 
         assert "cursor=c20" in failure.message and '\'{"error": "quota"}\'' in failure.message
     found = ask(folder, "select status, read_count, error from ops.ingestion_log order by ended_at")
     assert [row[:2] for row in found] == [("landed", 10), ("landed", 10), ("refused", None)]
-    assert "has no records at 'data.items': page 1 has nothing there" in found[2][2]
+    assert "has nothing where its records should be ('data.items'); its keys are error" in found[2][2]
     api.page_of = good
     ok(folder)
     assert ids(folder) == [record["reading_id"] for record in api.records]
