@@ -29,7 +29,7 @@ FORECAST = {
 
 @pytest.fixture
 def api():
-    with serving(readings(250)) as opened:
+    with serving([{**record, "kwh": float(record["kwh"])} for record in readings(250)]) as opened:
         opened.accepts = _is_known
         answer = opened.answer
         opened.page_of = lambda asked: _forecast() if asked.path == "/v1/forecast" else answer(_cursored(asked))
@@ -77,7 +77,7 @@ def expected(records: list[dict]) -> list[tuple[date, str, int, Decimal]]:
     found: dict[tuple[date, str], list[Decimal]] = defaultdict(list)
     for record in {record["reading_id"]: record for record in records}.values():
         day = datetime.fromisoformat(record["read_at"]).astimezone(ZoneInfo("Asia/Kolkata")).date()
-        found[day, record["meter"]["site"]["name"]].append(Decimal(record["kwh"]))
+        found[day, record["meter"]["site"]["name"]].append(Decimal(str(record["kwh"])))
     return sorted((day, site, len(parts), sum(parts, Decimal(0))) for (day, site), parts in found.items())
 
 
@@ -96,7 +96,7 @@ def test_energy_example_pulls_both_apis_through_every_fault(energy: Path, api: A
     retried = "select count(*) from ops.audit_log where event = 'request-retried'"
     assert ask(energy, retried) == [(4,)]
 
-    late = reading(245, kwh="7.000"), reading(0, reading_id="new", read_at=_after(api.records[-1]))
+    late = reading(245, kwh=7), reading(0, reading_id="new", read_at=_after(api.records[-1]))
     api.records = [*api.records[:245], late[0], *api.records[246:], late[1]]
     ran = sluice(energy, "run", "-q", "energy_daily")
     assert ran.returncode == 0, ran.stderr

@@ -26,6 +26,7 @@ from lake.sources.visit import ORDINAL, Visit
 MOST_EMPTY_PAGES = 1000  # in a row, with the API promising more: it does not get on
 PART_DIGITS = 16  # of the sha256 of a batch's bytes: enough to see that an answer is the one before
 LONGEST_ORIGIN = 300
+PLACE_GONE = (400, 404, 410, 422)  # what APIs answer to a cursor or link that has ended
 
 
 def pull_deliveries(visit: Visit) -> Iterator[Delivery]:
@@ -80,7 +81,7 @@ class _Pull:
             try:
                 yield from self._pull(begun)
             except Refused as refusal:
-                if self._pages:
+                if self._pages or refusal.status not in PLACE_GONE:
                     raise
                 self._note("pull-begun-anew", reason=self.visit.secrets.redact(refusal.message))
                 yield from self._pull(replace(begun, place=first_place(self.endpoint), parts=(), is_begun=False))
