@@ -39,7 +39,9 @@ UNFIT = [
     ({"requestsPerSecond": 1, "requestsPerMinute": 9}, "Two rates are given"),
     ({"query": "a=b"}, "'query' is no mapping"),
     ({"query": {"a": ["b"]}}, "'a' of 'query' is no text"),
-    ({"headers": {"Authorization": "Bearer x"}}, "'Authorization' carries a secret"),
+    ({"headers": {"Authorization": "Bearer x"}}, "'Authorization' of 'headers' carries a secret"),
+    ({"headers": {"X-API-Key": "x"}}, "'X-API-Key' of 'headers' carries a secret"),
+    ({"query": {"apikey": "x"}}, "'apikey' of 'query' carries a secret"),
     (
         {**PAGE, "pageSize": 5, "pageSizeParam": "page"},
         "'pageSizeParam' sets the parameter 'page', as 'pageParam' does",

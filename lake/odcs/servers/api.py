@@ -16,6 +16,9 @@ from lake.odcs.servers.properties import CHOICES, KINDS, SPAN, span_seconds
 API_KEYS = ("server", "type", "location", "id", "description", "environment", "roles", "customProperties")
 FORMATS = CHOICES["format"]
 PAGE_OPTIONS = ("delimiter", "header", "recordPath")
+SECRET_NAME = re.compile(
+    r"(?i)(proxy-)?authorization|cookie|(.*[-_])?(password|secret)|(.*[-_])?(api|access|auth|subscription)[-_]?(key|token)"
+)
 HERE = ("localhost", "127.0.0.1", "::1")  # where plain HTTP leaves no machine
 SIZES = ("pageSizeParam", "pageSize")
 ENDS = ("morePath", "endStatus", "lastPageRepeats")
@@ -126,15 +129,15 @@ def _value(name: str, part: Part, text: str) -> str:
 
 
 def _mapping(name: str, part: Part) -> str:
-    """Gives a mapping of texts as JSON; a header that would carry a secret is refused."""
+    """Gives a mapping of texts as JSON; a name that says that it carries a secret is refused."""
     if not isinstance(part.value, dict):
         raise _unfit(part, f"Custom property '{name}' is no mapping.", f"Write e.g. '{name}: {{units: metric}}'.")
     values = {}
     for key, value in part.value.items():
         if isinstance(value, dict | list) or value is None:
             raise part.fault("server-unfit", f"'{key}' of '{name}' is no text.", "Write a text or a number.", key)
-        if name == "headers" and key.lower() in ("authorization", "proxy-authorization", "cookie"):
-            message = f"The header '{key}' carries a secret, and a contract is no place for one."
+        if SECRET_NAME.fullmatch(key):
+            message = f"'{key}' of '{name}' carries a secret, and a contract is no place for one."
             raise part.fault("server-unfit", message, "Use the custom property 'auth'.", key)
         values[key] = value_text(value)
     return json.dumps(values)
@@ -176,9 +179,7 @@ def _check_encoding(found: Mapping[str, Part], form: str) -> None:
 
 def _check_parameters(found: Mapping[str, Part], options: Mapping[str, str]) -> None:
     """Raises ContractError when two properties set the same parameter, or two rates are given; `query` gives way."""
-    taken = dict.fromkeys(json.loads(options.get("query", "{}")), "query")
-    if options.get("auth") == "query-key":
-        taken[options["keyName"]] = "keyName"
+    taken = {options["keyName"]: "keyName"} if options.get("auth") == "query-key" else {}
     for name in PARAMETERS:
         if name in options and options[name] in taken:
             message = (
