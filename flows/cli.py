@@ -10,6 +10,7 @@ import click
 from flows.commands.batch import batch
 from flows.commands.demo import demo
 from flows.commands.draft import draft
+from flows.commands.land import land, watch
 from flows.commands.maintain import maintain
 from flows.commands.quarantine import quarantine
 from flows.commands.release import release
@@ -49,7 +50,7 @@ def sluice(context: click.Context, project: Path | None) -> None:
     context.obj = project
 
 
-for command in (up, run, sql, quarantine, batch, release, draft, maintain, demo):
+for command in (up, run, land, watch, sql, quarantine, batch, release, draft, maintain, demo):
     sluice.add_command(command)
 
 

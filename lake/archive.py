@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +18,7 @@ from typing import BinaryIO
 import zstandard
 
 from lake.compression import UNREADABLE, Compression, open_plain
+from lake.disk import is_no_room, room_to_write
 from lake.errors import SourceError, TableError
 from lake.sources.delivery import Delivery, Receipt, state_text
 
@@ -87,18 +88,25 @@ def keep(delivery: Delivery, receipt: Receipt, lake: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
-    with _opened(delivery.path) as file, part.open("wb") as out:
+    with _removed_unless_done(part), room_to_write(lake), _opened(delivery.path) as file, part.open("wb") as out:
         with compressor.stream_writer(out, closefd=False) as packed:
             for chunk in _chunks(file):
                 packed.write(chunk)
         out.flush()
         os.fsync(out.fileno())
-        is_same = _state(file) == receipt.state
-    if not is_same:
-        part.unlink()
-        raise _changed(delivery)
-    part.replace(target)
+        if _state(file) != receipt.state:
+            raise _changed(delivery)
+        part.replace(target)
     return target
+
+
+@contextmanager
+def _removed_unless_done(part: Path) -> Iterator[None]:
+    """Removes a file that was not moved to its place when the block is left."""
+    try:
+        yield
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def fetch(lake: Path, digest: str, target: Path) -> Path:
@@ -106,7 +114,7 @@ def fetch(lake: Path, digest: str, target: Path) -> Path:
     source = archive_path(lake, digest)
     if not source.exists():
         raise TableError("archive-missing", f"The archive holds no bytes of {digest}.", cure="Was the lake moved?")
-    with source.open("rb") as packed, target.open("wb") as out:
+    with room_to_write(target.parent), source.open("rb") as packed, target.open("wb") as out:
         zstandard.ZstdDecompressor().copy_stream(packed, out)
     return target
 
@@ -123,7 +131,7 @@ def make_working_file(delivery: Delivery, receipt: Receipt, scratch: Path, encod
             return measure_file(delivery.inside)
         return WorkingFile(delivery.path, receipt.byte_count, receipt.newline_count, _ends_with_newline(delivery.path))
     target = scratch / f"{receipt.digest[:16]}.plain"
-    with closing(_plain_stream(delivery)) as stream, target.open("wb") as out:
+    with room_to_write(scratch), closing(_plain_stream(delivery)) as stream, target.open("wb") as out:
         if recoded:
             _recode(stream, out, "utf-16" if wide else encoding, delivery)
         else:
@@ -156,6 +164,8 @@ def _copy(stream: BinaryIO, out: BinaryIO, delivery: Delivery) -> None:
     try:
         shutil.copyfileobj(stream, out, CHUNK_BYTES)
     except UNREADABLE as error:
+        if is_no_room(error):
+            raise
         raise _unreadable(delivery, delivery.compression, error) from error
 
 
@@ -166,6 +176,8 @@ def _recode(stream: BinaryIO, out: BinaryIO, encoding: str, delivery: Delivery) 
             out.write(decoder.decode(chunk).encode())
         out.write(decoder.decode(b"", final=True).encode())
     except (*UNREADABLE, LookupError) as error:
+        if is_no_room(error):
+            raise
         raise _unreadable(delivery, encoding, error) from error
 
 

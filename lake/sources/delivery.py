@@ -9,6 +9,7 @@ from lake.compression import Compression
 from lake.errors import SourceError
 
 Fate = Literal["landed", "held", "refused"]
+BATCH_ID_DIGITS = 32  # of the sha256: 128 bits, beyond any accident
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class Receipt:
     byte_count: int
     newline_count: int
     state: tuple[int, int, int]
+
+    @property
+    def batch_id(self) -> str:
+        """The id of a batch that is known by its content."""
+        return self.digest[:BATCH_ID_DIGITS]
 
     @property
     def state_text(self) -> str:
