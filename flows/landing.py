@@ -78,8 +78,8 @@ def land_each(job: Job, sources: Sequence[str]) -> SluiceError | None:
         require_none_held(job)
     except SluiceError as failure:
         failures.append(failure)
-    for failure in failures[1:]:
-        job.run.note("source-failed", job.project.root.name, code=failure.code, error=failure.message)
+    for other in failures[1:]:
+        job.run.note("source-failed", job.project.root.name, code=other.code, error=other.message)
     return failures[0] if failures else None
 
 

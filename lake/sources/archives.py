@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from lake.archive import file_state, receive
 from lake.compression import COMPRESSIONS, UNREADABLE, Compression, compression_of, open_plain
@@ -189,10 +189,10 @@ def _unpacked(whole: Delivery, wanted: list[Member], scratch: Path) -> Iterator[
                 except KeyError:
                     continue
                 with file:
-                    yield member, _written(whole, member, file, scratch)  # type: ignore[arg-type]  # it reads like one
+                    yield member, _written(whole, member, file, scratch)
 
 
-def _written(whole: Delivery, member: Member, file: BinaryIO, scratch: Path) -> Path:
+def _written(whole: Delivery, member: Member, file: IO[bytes], scratch: Path) -> Path:
     """Writes a member into a file of ours that keeps nothing of its name but the ending."""
     ending = "".join(Path(member.name).suffixes[-2:]).replace("/", "")[-20:]
     target = scratch / f"{member_id(receive(whole).digest, member.name)}{ending}"
@@ -201,14 +201,14 @@ def _written(whole: Delivery, member: Member, file: BinaryIO, scratch: Path) -> 
     return target
 
 
-def _tar_members(path: Path, limit: int | None) -> Iterator[tuple[Member, BinaryIO]]:
+def _tar_members(path: Path, limit: int | None) -> Iterator[tuple[Member, IO[bytes]]]:
     """Gives the files of a tar in one pass; raises one of BROKEN when it does not end as a tar does."""
     with closing(_Counted(open_plain(path, _tar_compression(path) or "none"), path.name, limit)) as stream:
-        with tarfile.open(fileobj=stream, mode="r|") as opened:
+        with tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|") as opened:
             for info in opened:
                 file = opened.extractfile(info) if info.isfile() else None
                 if file is not None:
-                    yield Member(info.name.removeprefix("./"), info.size), file  # type: ignore[misc]  # reads like one
+                    yield Member(info.name.removeprefix("./"), info.size), file
         stream.drain()
 
 
