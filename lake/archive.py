@@ -10,17 +10,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import zstandard
 
+from lake.archive_places import open_archive
 from lake.compression import UNREADABLE, Compression, open_plain
 from lake.disk import is_no_room, room_to_write
 from lake.errors import SourceError, TableError
 from lake.sources.delivery import Delivery, Receipt, state_text
+from lake.table_versions import Store
 
 CHUNK_BYTES = 1 << 20
 ZSTD_LEVEL = 1  # of zstd's levels the fastest: the archive is written on the landing path, and read hardly ever
@@ -72,48 +74,24 @@ def file_state(path: Path) -> str:
         return state_text(_state(file))
 
 
-def archive_path(lake: Path, digest: str) -> Path:
-    """Gives where the bytes of a digest are kept."""
-    return lake / "_archive" / digest[:2] / f"{digest}.zst"
+def keep(delivery: Delivery, receipt: Receipt, store: Store) -> None:
+    """Puts a delivery's bytes into the archive, durably; what is there already stays.
 
-
-def keep(delivery: Delivery, receipt: Receipt, lake: Path) -> Path:
-    """Puts a delivery's bytes into the archive, durably, and gives the place; what is there already stays.
-
-    Raises SourceError when the file is not the one that was received any more.
+    Raises SourceError when the file is not the one that was received any more; then nothing is kept.
     """
-    target = archive_path(lake, receipt.digest)
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
-    with _removed_unless_done(part), room_to_write(lake), _opened(delivery.path) as file, part.open("wb") as out:
-        with compressor.stream_writer(out, closefd=False) as packed:
-            for chunk in _chunks(file):
-                packed.write(chunk)
-        out.flush()
-        os.fsync(out.fileno())
-        if _state(file) != receipt.state:
-            raise _changed(delivery)
-        part.replace(target)
-    return target
+    place = open_archive(store)
+    if not place.has(receipt.digest):
+        with room_to_write(Path(store.uri)):
+            place.put(receipt.digest, _packed(delivery, receipt))
 
 
-@contextmanager
-def _removed_unless_done(part: Path) -> Iterator[None]:
-    """Removes a file that was not moved to its place when the block is left."""
-    try:
-        yield
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def fetch(lake: Path, digest: str, target: Path) -> Path:
+def fetch(store: Store, digest: str, target: Path) -> Path:
     """Brings archived bytes back, as received, into a file; raises TableError when the archive lacks them."""
-    source = archive_path(lake, digest)
-    if not source.exists():
-        raise TableError("archive-missing", f"The archive holds no bytes of {digest}.", cure="Was the lake moved?")
+    try:
+        source = open_archive(store).packed(digest, target.parent)
+    except FileNotFoundError as error:
+        message = f"The archive holds no bytes of {digest}."
+        raise TableError("archive-missing", message, cure="Was the lake moved?") from error
     with room_to_write(target.parent), source.open("rb") as packed, target.open("wb") as out:
         zstandard.ZstdDecompressor().copy_stream(packed, out)
     return target
@@ -149,6 +127,16 @@ def measure_file(path: Path) -> WorkingFile:
 def check_unchanged(delivery: Delivery, receipt: Receipt) -> None:
     """Raises SourceError when the received file was written to since its digest was taken."""
     with _opened(delivery.path) as file:
+        if _state(file) != receipt.state:
+            raise _changed(delivery)
+
+
+def _packed(delivery: Delivery, receipt: Receipt) -> Iterator[bytes]:
+    """Gives a delivery's bytes compressed, piece by piece; raises at the end when the file was changed."""
+    with _opened(delivery.path) as file:
+        yield from zstandard.ZstdCompressor(level=ZSTD_LEVEL).read_to_iter(
+            file, read_size=CHUNK_BYTES, write_size=CHUNK_BYTES
+        )
         if _state(file) != receipt.state:
             raise _changed(delivery)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from lake.archive import archive_path
+from lake.archive_places import open_archive
 from lake.engine import EngineLimits, Session
 from lake.errors import SourceError
 from lake.landing.batch import identify
@@ -218,7 +218,7 @@ def test_archives_that_cannot_be_taken_are_refused_whole(tmp_path, store, name, 
     with Session(EngineLimits()) as session:
         record = find_batches(session, store)[0]
         assert (record.origin, record.status) == (f"inbox/{name}", "refused")
-        assert archive_path(Path(store.uri), record.checksum).exists()
+        assert open_archive(store).has(record.checksum)
         with pytest.raises(SourceError, match="refused whole"):
             recall(session, store, limited, record, begin())
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lake.archive import archive_path, receive
+from lake.archive import receive
+from lake.archive_places import open_archive
 from lake.contract import Column, Contract, Server
 from lake.engine import EngineLimits, Session
 from lake.errors import SourceError
@@ -193,7 +194,7 @@ def test_excel_that_cannot_be_taken_is_archived_and_refused(tmp_path, store, mak
         batch = identify(contract, file_delivery(contract, path, tmp_path), run)
         with pytest.raises(SourceError, match=match):
             prepare(session, store, batch, run)
-    assert archive_path(Path(store.uri), receive(batch.delivery).digest).exists()
+    assert open_archive(store).has(receive(batch.delivery).digest)
     assert raw_rows(store) == []
 
 

@@ -176,7 +176,7 @@ def _load_sheet(session: Session, file: WorkingFile, sheet: str | None, table: s
         }
     )
     session.create_from(f"{table}_errors", wrong.to_reader())
-    return len(places)
+    return int(texts.num_columns)
 
 
 def _pick_sheet(names: list[str], wanted: str | None, origin: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from lake.errors import SourceError
 from lake.sources.delivery import Delivery
 from lake.sources.files import file_deliveries
+from lake.sources.http.pull import pull_deliveries
 from lake.sources.intake import UPLOADS
 from lake.sources.uploads import upload_deliveries
 from lake.sources.visit import Source, Visit
@@ -16,7 +17,7 @@ def local_deliveries(visit: Visit) -> Iterator[Delivery]:
     return upload_deliveries(visit) if is_intake else file_deliveries(visit)
 
 
-SOURCES: Mapping[str, Source] = {"local": local_deliveries}
+SOURCES: Mapping[str, Source] = {"local": local_deliveries, "api": pull_deliveries}
 
 
 def open_source(visit: Visit) -> Iterator[Delivery]:
