@@ -126,7 +126,8 @@ def _retried(event: Event, told: Mapping[str, Any]) -> str:
 
 
 def _pulled(event: Event, told: Mapping[str, Any]) -> str:
-    return f"{event.subject}: {event.record_count or 0:,} records in {told['pages']:,} pages, {told['requests']:,} requests"
+    asked = f"{told['pages']:,} pages, {told['requests']:,} requests"
+    return f"{event.subject}: {event.record_count or 0:,} records in {asked}"
 
 
 def _unchanged(event: Event, _told: Mapping[str, Any]) -> str:

@@ -13,7 +13,6 @@ MEANINGS: Mapping[str, str] = {  # for editors; docs/contracts.md says more
     "loadMode": "Whether a delivery's rows are added, or take the place of all there are.",
     "watermark": "The column that grows: a timestamp, date or whole number.",
     "lateness": "How far back late rows are expected, e.g. '2 days'.",
-    "loadMode": "Whether a delivery is added to what is there, or takes its place.",
     "delivery": "Whether the source delivers in batches or as a stream.",
     "privacy": "The classification of columns that have none of their own.",
     "acceptedDrift": "Differences from the operational schema that are meant, e.g. 'missing internal_note'.",
