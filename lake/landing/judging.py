@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from lake.archive import check_unchanged, keep, make_working_file
 from lake.contract import Contract
-from lake.engine import Session, literal, quote, scan_sql
+from lake.engine import Session, literal, quote, room_for_engine, scan_sql
 from lake.errors import CommitConflict, SourceError, TableError
 from lake.formats.opening import open_reading
 from lake.formats.reading import Located, Reading
@@ -179,7 +179,8 @@ def _load(session: Session, contract: Contract, reading: Reading, drift: Drift) 
 
 def _load_rows(session: Session, contract: Contract, reading: Reading, drift: Drift) -> None:
     select = typed_select(contract, reading.columns, reading.select(), drift)
-    session.execute(f"create or replace table landing.rows as {select}")
+    with room_for_engine(session.scratch):
+        session.execute(f"create or replace table landing.rows as {select}")
 
 
 def _split(

@@ -21,6 +21,9 @@ MEANINGS: Mapping[str, str] = {  # for editors; docs/contracts.md says more
     "category": "The category of the exceptions that this rule makes.",
     "delimiter": "One character between the fields; by default found in the header.",
     "header": "false when a file has no line of names.",
+    "sheet": "The sheet of a workbook that holds the table.",
+    "headerRow": "The row of a sheet that holds the names, counted from 1.",
+    "mostUnpackedBytes": "How many bytes an archive may unpack to.",
     "recordPath": "The keys that lead to the records, joined by points, e.g. 'data.items'.",
 }
 SPELLING = 0.8  # likeness from which an unknown property is taken for a misspelt one of ours
