@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from lake.contract import major_of, versioned_name
@@ -189,3 +190,22 @@ def test_a_third_version_follows_the_second(tmp_path):
     edit(path, ("version: 2.0.0", "version: 3.0.0"))
     assert read_contract(path).source == "orders_v3"
     assert replace(read_contract(path), version="3").major == 3
+
+
+def test_what_was_restricted_stays_masked_when_its_contract_is_gone(tmp_path):
+    """E10: an old version's table outlives its contract; restricted columns stay masked, in quarantine, too."""
+    shop = simple_shop(tmp_path / "shop", FIRST + "o9,2026-03-03,mars,oops\n")
+    field = "description: The order's number.,"
+    edit(contract_of(shop), (field, f"{field} classification: restricted,"))
+    assert run_here(shop).is_ok
+    assert {row["order_id"] for row in ask(shop, "select order_id from raw.orders")} == {"***"}
+    second_version(shop)
+    edit(shop / "sql" / "staging" / "stg_orders.sql", ("from raw.orders", "from raw.orders_v2"))
+    contract_of(shop).unlink()
+    assert run_here(shop).is_ok
+    assert {row["order_id"] for row in ask(shop, "select order_id from raw.orders")} == {"***"}
+    raw = ask(shop, "select raw_data from ops.quarantine where source = 'orders'")
+    assert ["o9" in str(row["raw_data"]) for row in raw] == [False]
+    with duckdb.connect(str(shop / "lake" / "data" / "lake.duckdb"), read_only=True) as client:
+        assert client.sql("select distinct order_id from raw.orders").fetchall() == [("***",)]
+        assert "o9" not in str(client.sql("select raw_data from ops.quarantine").fetchall())
