@@ -14,6 +14,7 @@ from lake.errors import SettingsError, SluiceError
 from lake.project import Project
 from lake.run import Event, Run
 from lake.settings import Settings
+from lake.store_probe import expect_conditional
 
 # What a visit that found nothing leaves behind: nobody needs to read it, and a loop would write it for ever.
 IDLE_EVENTS = {"step-started", "step-finished", "upload-incomplete", "upload-elsewhere", "source-waits"}
@@ -63,6 +64,7 @@ def land_each(job: Job, sources: Sequence[str]) -> SluiceError | None:
     """Lands source after source; gives what stopped the first that failed, after the others had their turn."""
     failures: list[SluiceError] = []
     try:
+        expect_conditional(job.store)
         plan = job.step("plan", make_plan)(job.project, (), ())
         contracts = choose_sources(plan.contracts, sources)
     except SluiceError as failure:
