@@ -72,7 +72,10 @@ class Objects:
             return True
 
     def put(self, key: str, content: bytes | Path | Iterable[bytes]) -> None:
-        """Writes an object, whole or not at all, over what is there."""
+        """Writes an object, whole or not at all, over what is there; an error in drawing its pieces leaves none.
+
+        Pieces must not be drawn from a store: the library cannot ask one while it waits for them.
+        """
         with self._translated(key):
             obstore.put(self._store, key, content)
 

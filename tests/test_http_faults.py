@@ -164,8 +164,7 @@ def test_http_faults_malformed_page_is_kept_and_told(tmp_path: Path, api: Api, k
     assert told.value.code == "api-page-malformed"
     assert f"127.0.0.1:{api.port}/cursor/readings.json?cursor=c10" in told.value.message
     assert "Tried 3 times" in told.value.message
-    assert pulled.bodies[1:] == ([body] if body else [])
-    assert pulled.positions[1:] == ([{}] if body else [])
+    assert (pulled.bodies[1:], pulled.positions[1:]) == ([body], [{}])
     assert pulled.positions[0]["resume"] == '{"cursor": "c10"}'
 
 

@@ -121,6 +121,22 @@ def test_http_pull_full_answer_unchanged_lands_nothing(tmp_path: Path, api: Api)
     assert [str(row[0]) for row in ask(folder, newest)] == ["12.012"]
 
 
+def test_http_pull_whole_table_is_one_batch(tmp_path: Path, api: Api) -> None:
+    """`loadMode: replace`: all pages are one batch, whatever its size; one that breaks off replaces nothing."""
+    server = {**CURSOR, **SIZED, "pagesPerBatch": 1}
+    folder = project(tmp_path, api, server, {"driftPolicy": "evolve", "loadMode": "replace"})
+    ok(folder)
+    api.records = readings(22, 5)
+    stop_at = iter([False, False, True])
+    api.accepts = lambda _asked: not next(stop_at)
+    assert not run_project(folder).is_ok
+    assert len(ids(folder)) == 25
+    api.accepts = lambda _asked: True
+    ok(folder)
+    assert ids(folder) == [record["reading_id"] for record in api.records]
+    assert [row[2] for row in ask(folder, BATCHES)] == [25, 22]
+
+
 def test_http_pull_clock_does_not_move_since(tmp_path: Path, api: Api) -> None:
     """A watermark far from the run's clock: `since` is raw's, and only `until` is the run's instant."""
     api.records = readings(5, 24 * 28 * 13)  # months after the clock of the tests' machine, or before: all the same
@@ -194,7 +210,7 @@ def test_http_pull_malformed_page_is_refused_and_kept(tmp_path: Path, api: Api) 
         assert "cursor=c20" in failure.message and '\'{"error": "quota"}\'' in failure.message
     found = ask(folder, "select status, read_count, error from ops.ingestion_log order by ended_at")
     assert [row[:2] for row in found] == [("landed", 10), ("landed", 10), ("refused", None)]
-    assert "has no records at 'data.items': page 1 has nothing there" in found[2][2]
+    assert "has nothing where its records should be ('data.items'); its keys are error" in found[2][2]
     api.page_of = good
     ok(folder)
     assert ids(folder) == [record["reading_id"] for record in api.records]
@@ -324,24 +340,39 @@ def test_http_pull_secrets_are_in_no_output(tmp_path: Path, api: Api) -> None:
     assert key.encode() not in said and quote(key, safe="").encode() not in said
 
 
-def test_http_pull_larger_than_memory_streams(tmp_path: Path, api: Api) -> None:
-    """One answer far beyond what is read at once goes to disk in pieces: the process keeps its size."""
-    line = json.dumps(reading(1)).encode() + b"\n"
-    api.page_of = lambda _asked: (line * 400_000, {})
-    project(tmp_path, api, {"format": "jsonl"}, {"driftPolicy": "evolve"}, "/all/readings.jsonl")
-    script = f"""
-import resource
+PEAK = """
+import re
 from pathlib import Path
 from tests.http_parts import *
-folder = Path({str(tmp_path)!r})
+
+folder = Path({folder!r})
 contract = read_contract(folder / "lake/contracts/readings.yaml")
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 visit = Visit(contract, folder, folder, begin_run("t"), Secrets({{}}.get), lambda _: None)
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+before = peak()
 size = [delivery.path.stat().st_size for delivery in pull_deliveries(visit)]
-print(size[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(size[0], peak() - before)
 """
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv"])
+def test_http_pull_larger_than_memory_streams(tmp_path: Path, api: Api, form: str) -> None:
+    """One answer far beyond what is read at once goes to disk in pieces: the process keeps its size."""
+    line = json.dumps(reading(1)).encode()
+    lines, joint, around = {
+        "json": ([line] * 500_000, b",\n", (b"[", b"]")),
+        "jsonl": ([line] * 500_000, b"\n", (b"", b"\n")),
+        "csv": ([b"reading_id,kwh"] + [b'"a,b",' + b"1" * 90] * 600_000, b"\n", (b"", b"\n")),
+    }[form]
+    body = around[0] + joint.join(lines) + around[1]
+    api.page_of = lambda _asked: (body, {})
+    project(tmp_path, api, {"format": form}, {"driftPolicy": "evolve"}, f"/all/readings.{form}")
+    script = PEAK.format(folder=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     size, grown = map(int, done.stdout.split())
-    assert size == len(line) * 400_000 > 48_000_000
+    assert size == len(body) > 57_000_000
     assert grown * 1024 < size / 2

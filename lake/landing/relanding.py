@@ -70,6 +70,10 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
 
 
 def _recalled(store: Store, contract: Contract, record: BatchRecord, folder: Path) -> Delivery:
+    if record.kind == PULL:
+        form = contract.server.format
+        pages = fetch(store, record.checksum, folder / f"{record.batch_id}.{form}")
+        return Delivery(record.origin, pages, form)
     container, member = split_origin(record.origin) if record.kind == MEMBER else (record.origin, "")
     name = f"{record.batch_id}.{contract.server.format}" if record.kind == PULL else Path(container).name
     target = fetch(store, record.checksum, folder / name)
