@@ -122,7 +122,8 @@ def _retried(event: Event, told: Mapping[str, Any]) -> str:
 
 
 def _pulled(event: Event, told: Mapping[str, Any]) -> str:
-    return f"{event.subject}: {event.record_count or 0:,} records in {told['pages']:,} pages, {told['requests']:,} requests"
+    records = f"{event.record_count or 0:,} records"
+    return f"{event.subject}: {records} in {told['pages']:,} pages, {told['requests']:,} requests"
 
 
 def _unchanged(event: Event, _told: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -11,7 +12,7 @@ import pytest
 
 from lake.errors import SettingsError, SourceError
 from lake.run import begin_run
-from tests.api_server import Api, Asked, Fault, readings, serving
+from tests.api_server import GOOD, Api, Asked, Fault, readings, serving
 from tests.http_parts import CURSOR, ITEMS, SIZED, Pulled, contract_of, pull
 
 SECRET = "s3cr3t/with+signs="
@@ -317,3 +318,30 @@ def test_http_faults_oauth_server_that_fails_is_told(tmp_path: Path, api: Api) -
     with pytest.raises(SourceError, match="answered without an 'access_token'") as told:
         pull(oauth(tmp_path, api), tmp_path, secrets=SECRETS)
     assert told.value.code == "api-token-missing"
+
+
+WAYS = {
+    "page": {"paging": "page", "pageParam": "page", **SIZED},
+    "offset": {"paging": "offset", "offsetParam": "offset", "limitParam": "limit", "pageSize": "10"},
+    "cursor": {"paging": "cursor", "cursorParam": "cursor", "cursorPath": "next_cursor", **SIZED},
+    "header-link": {"paging": "header-link", **SIZED},
+    "body-link": {"paging": "body-link", "nextPath": "links.next", **SIZED},
+}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("way", WAYS)
+def test_http_faults_by_chance_lose_nothing(tmp_path: Path, api: Api, way: str) -> None:
+    """Every way of paging through hundreds of faults at random places, in batches of any size: every record once."""
+    chance = random.Random(20261121)
+    kinds = [PASSING[name] for name in ("429", "503", "500", "cut", "bad-gzip")]
+    for round_ in range(60):
+        count = chance.choice((0, 1, 9, 10, 11, 30, 95, 230))
+        api.records = readings(count)
+        api.plan = [GOOD if chance.random() < 0.6 else chance.choice(kinds) for _ in range(60)]
+        batches = {"pagesPerBatch": str(chance.randint(1, 5)), "giveUpAfter": "1 hour"}
+        contract = contract_of(tmp_path, api.url(f"/{way}/r.json"), {**ITEMS, **WAYS[way], **batches})
+        pulled = pull(contract, tmp_path)
+        assert pulled.items == ids(count), round_
+        assert not pulled.positions or pulled.positions[-1]["resume"] == ""

@@ -6,14 +6,18 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from lake.run import Event
+from flows.pipeline import run_pipeline
+from flows.steps import plain_step
+from lake.project import open_project
+from lake.run import Event, begin_run
 from tests.api_server import Api, Fault, reading, readings, serving
-from tests.crash_parts import copy_shop, finish, start_run
+from tests.crash_parts import copy_shop, finish, settings_of, start_run
 from tests.http_parts import CURSOR, SINCE, SIZED, WATERMARK, ask, run_project, write_contract
 
 INCREMENTAL = {**CURSOR, **SIZED, **SINCE}
@@ -149,6 +153,17 @@ def test_http_pull_clock_does_not_move_since(tmp_path: Path, api: Api) -> None:
     ok(folder)
     assert api.asked[-1].parameters["since"] == "4070912400"  # 2099-01-01T01:00:00Z
     assert int(api.asked[-1].parameters["to"]) < 4070912400
+
+
+def test_http_pull_clock_set_back_or_forth_leaves_no_gap(tmp_path: Path, api: Api) -> None:
+    """Runs whose clocks are years ahead and years behind: each asks from raw's watermark, every record is there."""
+    folder = project(tmp_path, api)
+    for number, year in enumerate((2040, 1999, 2031)):
+        api.records = readings(25 + 10 * number)
+        run = begin_run("tester", clock=lambda year=year: datetime(year, 6, 1, tzinfo=UTC))
+        assert run_pipeline(open_project(folder), settings_of(folder), run, [], [], plain_step).is_ok
+    assert sinces(api) == [None, "2026-01-01T21:00:00Z", "2026-01-02T07:00:00Z"]
+    assert ids(folder) == [record["reading_id"] for record in api.records]
 
 
 def test_http_pull_starts_where_the_contract_says(tmp_path: Path, api: Api) -> None:
