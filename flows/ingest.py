@@ -75,6 +75,8 @@ def _land_deliveries(job: Job, plan: Plan, visit: Visit, records: list[BatchReco
         if delivery.position and (record is None or record.status != "landed"):
             job.run.note("source-stopped", visit.contract.source, origin=delivery.origin)
             break
+        if job.is_stopping():
+            break
     return refusals
 
 

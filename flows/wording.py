@@ -88,6 +88,10 @@ def _drifted(event: Event, told: Mapping[str, Any]) -> str:
     return f"{event.subject}: the contract differs from its operational schema: {named}{more}"
 
 
+def _columns_drifted(event: Event, told: Mapping[str, Any]) -> str:
+    return f"{event.subject}: {told['change']}"
+
+
 def _built(event: Event, told: Mapping[str, Any]) -> str:
     rows = "" if event.record_count is None else f", {event.record_count:,} rows"
     if told["decision"] != "partitions":
@@ -122,8 +126,8 @@ def _retried(event: Event, told: Mapping[str, Any]) -> str:
 
 
 def _pulled(event: Event, told: Mapping[str, Any]) -> str:
-    records = f"{event.record_count or 0:,} records"
-    return f"{event.subject}: {records} in {told['pages']:,} pages, {told['requests']:,} requests"
+    asked = f"{told['pages']:,} pages, {told['requests']:,} requests"
+    return f"{event.subject}: {event.record_count or 0:,} records in {asked}"
 
 
 def _unchanged(event: Event, _told: Mapping[str, Any]) -> str:
@@ -148,6 +152,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "batch-held": _set_aside,
     "batch-refused": _set_aside,
     "schema-changed": _schema,
+    "schema-drifted": _columns_drifted,
     "contract-drifted": _drifted,
     "model-built": _built,
     "check-evaluated": _checked,

@@ -80,8 +80,12 @@ def _write_views(path: Path, views: Mapping[str, str], store: Store) -> None:
     statements = [f"create schema {schema}" for schema in SCHEMAS if schema not in HIDDEN_SCHEMAS]
     statements += [f"create view {_quoted(name)} as {sql}" for name, sql in views.items()]
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    write_database(part, statements, store)
-    part.replace(path)
+    try:
+        write_database(part, statements, store)
+        part.replace(path)
+    finally:
+        for left in path.parent.glob(f"{part.name}*"):  # on a full disk this is the room that is needed
+            left.unlink()
 
 
 def _table_sql(store: Store, table: ReleasedTable, restricted: Restricted) -> str:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from lake.archive import WorkingFile
 from lake.engine import Session, literal, quote
 from lake.errors import SourceError
-from lake.formats.header import check_header, name_columns
+from lake.formats.header import check_header, name_columns, spell_as
 from lake.formats.lines import json_of
 from lake.formats.reading import Located
 
@@ -65,6 +65,10 @@ class ExcelReading:
     def select(self) -> str:
         """Gives SQL for one text column per received column; rows without any value are no records."""
         return f"select {self._fields()} from {self._rows} where error is null order by line"
+
+    def sample(self) -> str:
+        """Gives what `select` gives: it leaves nothing behind."""
+        return self.select()
 
     def locate(self, session: Session, loaded: str) -> Located:
         """Says where the rows stand; those with an error cell are broken."""
@@ -141,7 +145,7 @@ def read_excel(
     filled = _filled(session, prefix, width)
     places = tuple(place for place in range(width) if cells[place] or filled[place])
     names = name_columns(cells)
-    columns = tuple(names[place] for place in places)
+    columns = spell_as([names[place] for place in places], expected)
     check_header(columns, expected, origin=origin, line=choice.header_row)
     return ExcelReading(prefix, columns, places)
 

@@ -40,7 +40,7 @@ def open_reading(session: Session, contract: Contract, delivery: Delivery, file:
     if delivery.format == "json":
         return read_json(session, file, expected=expected, prefix=PREFIX, origin=delivery.origin)
     if delivery.format == "parquet":
-        return read_parquet(session, file, origin=delivery.origin)
+        return read_parquet(session, file, origin=delivery.origin, expected=expected)
     if delivery.format in WORKBOOKS:
         has_header = options.get("header", "true").lower() != "false"
         choice = SheetChoice(options.get("sheet"), int(options.get("headerRow", 1)), has_header)

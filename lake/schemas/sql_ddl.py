@@ -12,7 +12,7 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from lake.errors import ContractError
-from lake.schemas.sql_columns import add_column, add_constraint
+from lake.schemas.sql_columns import add_column, add_constraint, add_untyped, retype
 from lake.schemas.sql_types import TEXT_EXTENSIONS, Typed, sql_type_keys
 from lake.schemas.table import OperationalTable, TableDraft, malformed, string
 
@@ -30,6 +30,10 @@ DIALECTS = (
 )
 DATA_BLOCK = re.compile(r"(?ms)^COPY [^;]* FROM stdin;\n.*?^\\\.$")
 COMMAND = re.compile(r"(?m)^\\.*$")  # of psql, such as \connect
+BATCH_END = re.compile(r"(?im)^\s*go\s*$")  # of SQL Server's clients
+CLUSTERED = re.compile(r"(?i)\b(non)?clustered\b")
+CHECKED = re.compile(r"(?i)\bwith\s+(no)?check\s+add\b")
+ENABLED = re.compile(r"(?i)\b(enable|disable)(\s+(no)?validate)?\b")  # of Oracle's constraints
 DOMAIN = re.compile(
     r"(?is)create\s+domain\s+(?:\w+\.)?\"?(\w+)\"?\s+(?:as\s+)?(.+?)(?=\s+(?:constraint|check|not|null|default|collate)\b|$)"
 )
@@ -75,16 +79,18 @@ def read_sql_ddl(path: Path, text: str, dialect: str = "postgres") -> tuple[Oper
         cure = f"Use one of {', '.join(DIALECTS)}."
         raise ContractError("schema-dialect-unknown", f"There is no SQL dialect '{dialect}'.", cure=cure, path=path)
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot parse whole is of no concern here
-    reading = _Reading(path, _without_data(text), dialect)
+    reading = _Reading(path, _plain(text, dialect), dialect)
     for tokens in _statements(reading):
         _read_statement(reading, tokens)
     return tuple(table.finished(path) for table in reading.tables.values())
 
 
-def _without_data(text: str) -> str:
-    """Gives a dump without its rows and without psql's own commands; the lines keep their numbers."""
+def _plain(text: str, dialect: str) -> str:
+    """Gives a script without rows and without what its client alone understands; the lines keep their numbers."""
     text = DATA_BLOCK.sub(lambda found: "\n" * found[0].count("\n"), text)
-    return COMMAND.sub("", text)
+    if dialect == "tsql":
+        return CHECKED.sub("add", CLUSTERED.sub("", BATCH_END.sub(";", text)))
+    return ENABLED.sub("", text) if dialect == "oracle" else COMMAND.sub("", text)
 
 
 def _statements(reading: _Reading) -> Iterator[list[Token]]:
@@ -168,10 +174,20 @@ def _create_table(reading: _Reading, tree: exp.Create, line: int) -> None:
     for entry in tree.this.expressions:
         if isinstance(entry, exp.ColumnDef):
             _add(reading, table, entry, line)
+        elif isinstance(entry, (exp.Identifier, exp.Column)):
+            named = entry.find(exp.Identifier)
+            add_untyped(table, entry.name, line if named is None else int(named.meta.get("line", line)))
+        elif isinstance(entry, exp.LikeProperty):
+            table.notes.append(f"the columns of {entry.this.name}, which the table is like")
         else:
             constraints.append(entry)
     for entry in constraints:
         add_constraint(table, entry, line)
+    inherited = tree.find(exp.InheritsProperty)
+    if inherited is not None:
+        table.notes.append(
+            f"the columns of {', '.join(each.name for each in inherited.expressions)}, which it inherits"
+        )
 
 
 def _table_comment(tree: exp.Create) -> str:
@@ -223,8 +239,7 @@ def _alter(reading: _Reading, tree: exp.Alter, line: int) -> None:
 def _alter_column(reading: _Reading, table: TableDraft, action: exp.AlterColumn, line: int) -> None:
     name, kind = action.this.name, action.args.get("dtype")
     if isinstance(kind, exp.DataType):
-        keys, notes = reading.typed(kind, line)
-        table.change(name, keys=keys, notes=notes)
+        retype(table, name, reading.typed(kind, line))
     if action.args.get("allow_null") is not None:
         table.change(name, required=not action.args["allow_null"])
 

@@ -24,13 +24,15 @@ def read_format(server: Part, formats: Collection[str] = FORMATS) -> str:
     return format_name
 
 
-def read_options(server: Part, known: Collection[str]) -> tuple[dict[str, str], dict[str, Part]]:
+def read_options(
+    server: Part, known: Collection[str], odcs_keys: Collection[str] = ()
+) -> tuple[dict[str, str], dict[str, Part]]:
     """Gives a server's custom properties that we know, as text, and where each stands; the shared ones are checked.
 
     Raises ContractError for one of ours that stands among the keys of ODCS, and for a value that says nothing.
     """
     for key in known:
-        if key in server.value:
+        if key in server.value and key not in odcs_keys:
             message = f"Key '{key}' of a server is none of ODCS."
             cure = f"Write it under 'customProperties: [{{property: {key}, value: …}}]'."
             raise server.fault("key-unknown", message, cure, key)
@@ -42,12 +44,12 @@ def read_options(server: Part, known: Collection[str]) -> tuple[dict[str, str], 
     if options.get("header", "true") not in ("true", "false"):
         message = f"Custom property 'header' is '{options['header']}'."
         raise found["header"].fault("server-unfit", message, "Write true or false.")
+    for name, meaning in COUNTS.items():
+        check_count(options, found, name, meaning)
     if not RECORD_PATH.fullmatch(options.get("recordPath", "data")):
         message = f"Custom property 'recordPath' is '{options['recordPath']}'."
         cure = "Write the keys that lead to the records, joined by points, e.g. 'data.items'."
         raise found["recordPath"].fault("server-unfit", message, cure)
-    for name, meaning in COUNTS.items():
-        check_count(options, found, name, meaning)
     return options, found
 
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from lake.contract import Contract
 from lake.errors import SluiceError, SourceError
-from lake.landing.batch import BATCH_ID_DIGITS
-from lake.sources.delivery import PULL, Delivery
+from lake.sources.delivery import BATCH_ID_DIGITS, PULL, Delivery
 from lake.sources.http.client import Client
 from lake.sources.http.endpoint import Endpoint, read_endpoint
 from lake.sources.http.faults import Loop, MalformedPage, Refused
