@@ -7,7 +7,7 @@ from flows.closing import close_run
 from flows.ingest import land_source, require_none_held
 from flows.job import Job, never, open_job
 from flows.outcome import Outcome
-from flows.planning import make_plan
+from flows.planning import make_landing_plan
 from flows.steps import Step
 from lake.contract import Contract
 from lake.errors import SettingsError, SluiceError
@@ -65,7 +65,7 @@ def land_each(job: Job, sources: Sequence[str]) -> SluiceError | None:
     failures: list[SluiceError] = []
     try:
         expect_conditional(job.store)
-        plan = job.step("plan", make_plan)(job.project, (), ())
+        plan = job.step("plan", make_landing_plan)(job.project)
         contracts = choose_sources(plan.contracts, sources)
     except SluiceError as failure:
         return failure
