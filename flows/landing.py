@@ -1,6 +1,6 @@
 """Landing without building: what sources delivered goes through the same gates into raw, on demand or in a loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from difflib import get_close_matches
 
 from flows.closing import close_run
@@ -16,8 +16,13 @@ from lake.run import Event, Run
 from lake.settings import Settings
 from lake.store_probe import expect_conditional
 
+LOOKED_AT_OFTEN = {"local", "s3"}  # the kinds of servers that a look costs little
+
 # What a visit that found nothing leaves behind: nobody needs to read it, and a loop would write it for ever.
-IDLE_EVENTS = {"step-started", "step-finished", "upload-incomplete", "upload-elsewhere", "source-waits"}
+IDLE_EVENTS = {
+    *("step-started", "step-finished", "contract-agreed", "contract-drifted"),
+    *("upload-incomplete", "upload-elsewhere", "source-waits"),
+}
 
 
 def land_sources(project: Project, settings: Settings, run: Run, sources: Sequence[str], step: Step) -> Outcome:
@@ -46,11 +51,12 @@ def visit_sources(
 ) -> tuple[Outcome | None, SluiceError | None]:
     """Lands as `land_sources` does, but writes nothing down when nothing came: for a loop that looks again and again.
 
-    A failure that is `known_failure` is no news. Gives the outcome, None when there was no news, and the failure.
+    Without names only folders and buckets are visited, no API or database. A failure that is `known_failure` is no
+    news. Gives the outcome, None when there was no news, and the failure.
     """
     with open_job(project, settings, run, step, is_stopping) as job:
         try:
-            failure = land_each(job, sources)
+            failure = land_each(job, sources, LOOKED_AT_OFTEN)
         except BaseException as bug:
             close_run(job, bug)
             raise
@@ -60,13 +66,18 @@ def visit_sources(
         return close_run(job, None if is_told else failure), failure
 
 
-def land_each(job: Job, sources: Sequence[str]) -> SluiceError | None:
-    """Lands source after source; gives what stopped the first that failed, after the others had their turn."""
+def land_each(job: Job, sources: Sequence[str], kinds: Collection[str] | None = None) -> SluiceError | None:
+    """Lands source after source; gives what stopped the first that failed, after the others had their turn.
+
+    When no source is named, `kinds` are those of servers that are visited (None: all).
+    """
     failures: list[SluiceError] = []
     try:
         expect_conditional(job.store)
         plan = job.step("plan", make_landing_plan)(job.project)
         contracts = choose_sources(plan.contracts, sources)
+        if kinds is not None and not sources:
+            contracts = [contract for contract in contracts if contract.server.kind in kinds]
     except SluiceError as failure:
         return failure
     for contract in contracts:

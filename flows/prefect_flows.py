@@ -71,7 +71,7 @@ def land(sources: list[str] | None = None, project: str | None = None) -> None:
     Its steps are not tried again: the next scheduled run is the next try. Runs may overlap.
 
     Args:
-        sources: The sources to land; none means all.
+        sources: The sources to land; none means every folder and bucket.
         project: The project folder; none means SLUICE_PROJECT, or the folder the flow runs in.
     """
     place = open_project(_folder(project))

@@ -82,7 +82,7 @@ def _tell_change(workplace: Workplace, before: SluiceError | None, now: SluiceEr
     if now is not None and str(now) != str(before):
         workplace.tell(f"sluice: {now} Watching goes on.")
     elif now is None and before is not None:
-        workplace.tell(f"What failed before no longer does [{before.code}].")
+        workplace.tell(f"This look went without failure; the one before ended with [{before.code}].")
 
 
 def _without_idle(observe: Observer) -> Observer:

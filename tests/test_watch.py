@@ -46,9 +46,9 @@ def watching(shop: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         child.communicate()
 
 
-def look(shop: Path, known: str | None = None):
+def look(shop: Path, known: str | None = None, sources: tuple[str, ...] = ()):
     run = begin_run("tester")
-    return visit_sources(open_project(shop), settings_of(shop), run, (), plain_step, known_failure=known)
+    return visit_sources(open_project(shop), settings_of(shop), run, sources, plain_step, known_failure=known)
 
 
 def versions(shop: Path) -> dict[str, int]:
@@ -99,6 +99,16 @@ def test_watch_writes_nothing_when_nothing_comes(shop):
     before = versions(shop)
     assert look(shop, str(failure))[0] is None
     assert versions(shop) == before
+
+
+def test_watch_asks_an_api_only_by_name(shop):
+    """A loop over all sources leaves alone what should not be asked every few seconds."""
+    contract = shop / "lake" / "contracts" / "orders.yaml"
+    text = contract.read_text()
+    contract.write_text(text.replace("type: local, path: 'inbox', format: csv", "type: kafka, host: 'h', format: json"))
+    assert look(shop) == (None, None)
+    outcome, failure = look(shop, sources=("orders",))
+    assert (outcome.failure.code, failure.code) == ("source-unknown", "source-unknown")
 
 
 def test_watch_lands_what_arrives_and_stops_politely(shop):

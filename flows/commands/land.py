@@ -54,6 +54,8 @@ def land(workplace: Workplace, sources: tuple[str, ...], as_json: bool) -> None:
 def watch(workplace: Workplace, sources: tuple[str, ...], every: float, is_once: bool) -> None:
     """Land what arrives, looking again every so often, until Ctrl-C or SIGTERM.
 
+    Without SOURCE it looks into every folder and bucket; an API or a database is asked this often only by name.
+
     A look that finds nothing writes nothing. A refused file or a failing source is told once and stops nothing else.
     Several watchers at once are fine. The first Ctrl-C ends it when the delivery at hand is done, the second at once.
 
