@@ -180,15 +180,15 @@ def test_a_stream_cannot_replace_its_table(shop):
 
 
 @pytest.mark.soak
-def test_a_replacement_killed_at_any_write_is_the_old_table_or_the_new(shop, tmp_path):
-    """D15: whatever moment a run dies at, raw holds one delivery whole, and a rerun ends as an undisturbed run."""
+def test_a_replacement_killed_while_it_lands_is_the_old_table_or_the_new(shop, tmp_path):
+    """D15: whatever write of the landing a run dies at, raw holds one delivery whole, and a rerun ends as it would."""
     send(shop, TUESDAY, age_seconds=200)
     undisturbed = copy_shop(shop, tmp_path / "undisturbed")
     with at_write(0, lambda: None) as writes:
         run(undisturbed)
     expected = lake_state(undisturbed)
     seen = set()
-    for place in range(1, len(writes) + 1):
+    for place in range(1, writes.index("after create_write_transaction") + 3):
         folder = copy_shop(shop, tmp_path / f"killed-{place}")
         child = start_run(folder, "--kill-at-write", str(place))
         child.communicate(timeout=120)
