@@ -10,11 +10,15 @@ import click
 from flows.commands.batch import batch
 from flows.commands.demo import demo
 from flows.commands.draft import draft
+from flows.commands.export import export
+from flows.commands.health import health
 from flows.commands.maintain import maintain
+from flows.commands.metrics import metrics
 from flows.commands.quarantine import quarantine
 from flows.commands.release import release
 from flows.commands.run import run
 from flows.commands.sql import sql
+from flows.commands.sync import sync
 from flows.commands.up import up
 from flows.interrupts import is_interrupt
 from lake.errors import SluiceError
@@ -49,7 +53,7 @@ def sluice(context: click.Context, project: Path | None) -> None:
     context.obj = project
 
 
-for command in (up, run, sql, quarantine, batch, release, draft, maintain, demo):
+for command in (up, run, sql, quarantine, batch, release, draft, health, sync, export, metrics, maintain, demo):
     sluice.add_command(command)
 
 

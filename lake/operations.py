@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from lake.engine import Session, literal, quote
 from lake.ledger import events_sql, latest_batches_sql
+from lake.platform_views import DESCRIBED, MEASURED, platform_views
 from lake.quarantine import quarantine_view_sql
 from lake.releases import releases_sql
 from lake.table_versions import Store
@@ -15,7 +16,7 @@ from lake.table_versions import Store
 MASK = "***"
 RECORD_KINDS = (  # events that have a view of their own
     *("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "schema-changed"),
-    *("step-finished", "run-finished"),
+    *("step-finished", "run-finished", DESCRIBED, MEASURED),
 )
 
 
@@ -38,6 +39,7 @@ def operator_views(store: Store, restricted: Mapping[str, Sequence[str]]) -> dic
         "ops.schema_history": _schema_history(events),
         "ops.watermarks": _watermarks(store),
         "ops.releases": _releases(store),
+        **platform_views(store, events),
     }
 
 
@@ -93,7 +95,7 @@ def _data_metrics(events: str) -> str:
     return f"""
         select
             run_id, "at", subject as table_name, details ->> 'metric' as metric,
-            cast(details ->> 'value' as decimal(18, 6)) as value,
+            cast(details ->> 'value' as decimal(18, 6)) as value, details ->> 'column_name' as column_name,
         from ({events}) where event = 'metric-measured'
     """
 
@@ -108,7 +110,7 @@ def _pipeline_metrics(events: str) -> str:
             cast(details ->> 'started_at' as timestamptz) as started_at,
             "at" as ended_at,
             cast(details ->> 'seconds' as double) as seconds,
-            record_count,
+            record_count, actor, coalesce(details ->> 'failure', details ->> 'error') as error,
         from ({events}) where event in ('step-finished', 'run-finished')
     """
 
