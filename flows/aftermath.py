@@ -108,7 +108,11 @@ NEWEST_GATES = """
 
 def _failed_run(job: Job, release: Release | None) -> FailedRun | None:
     rows = job.session.rows(
-        "select run_id, outcome, error from ops.pipeline_metrics where step = 'run' order by ended_at desc limit 1"
+        """
+        select run_id, outcome, error from ops.pipeline_metrics
+        where step = 'run' and pipeline = ? order by ended_at desc limit 1
+        """,
+        [job.project.root.name],
     )
     if release is None or not rows or rows[0][1] == "ok":
         return None
