@@ -23,8 +23,9 @@ RECORD_KINDS = (  # events that have a view of their own
 def operator_views(store: Store, restricted: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Gives the views of `ops` by name; `restricted` are the received names of restricted fields, by source."""
     quarantine = f"select * replace ({_masked(restricted)} as raw_data) from ({quarantine_view_sql(store)})"
-    events = events_sql(store)
-    batches = f"select * exclude (attempt_id, contract_digest, file_state) from ({latest_batches_sql(store)})"
+    events, releases = events_sql(store), releases_sql(store)
+    latest = latest_batches_sql(store)
+    batches = f"select * exclude (attempt_id, contract_digest, file_state) from ({latest})"
     return {
         "ops.ingestion_log": batches,
         "ops.quarantine": quarantine,
@@ -37,9 +38,9 @@ def operator_views(store: Store, restricted: Mapping[str, Sequence[str]]) -> dic
         "ops.lineage": _lineage(events),
         "ops.alert_history": _alert_history(events),
         "ops.schema_history": _schema_history(events),
-        "ops.watermarks": _watermarks(store),
-        "ops.releases": _releases(store),
-        **platform_views(store, events),
+        "ops.watermarks": _watermarks(latest),
+        "ops.releases": _releases(releases),
+        **platform_views(releases, events),
     }
 
 
@@ -151,17 +152,17 @@ def _schema_history(events: str) -> str:
     """
 
 
-def _watermarks(store: Store) -> str:
+def _watermarks(latest: str) -> str:
     return f"""
         select source, arg_max(watermark, table_version) as watermark, max(ended_at) as moved_at
-        from ({latest_batches_sql(store)}) where status = 'landed' and watermark is not null group by source
+        from ({latest}) where status = 'landed' and watermark is not null group by source
     """
 
 
-def _releases(store: Store) -> str:
+def _releases(releases: str) -> str:
     return f"""
         select
             release_id, published_at, run_id, table_name, version, row_count, gates_passed, code_digest, kind, actor,
             reason, held, inputs,
-        from ({releases_sql(store)})
+        from ({releases})
     """

@@ -8,8 +8,6 @@ other, so that a run costs no commit more.
 from collections.abc import Mapping
 
 from lake.engine import literal
-from lake.releases import releases_sql
-from lake.table_versions import Store
 
 DESCRIBED, MEASURED = "project-described", "platform-measured"
 TEXT = "VARCHAR"
@@ -46,14 +44,14 @@ PARTS: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def platform_views(store: Store, events: str) -> dict[str, str]:
-    """Gives the views of the platform by name; each after those it reads."""
+def platform_views(releases: str, events: str) -> dict[str, str]:
+    """Gives the views of the platform by name, each after those it reads; takes selects over releases and events."""
     parts = {f"ops.{part}": _described(events, part) for part in PARTS if part not in ("tables", "columns", "sources")}
     return {
         **parts,
         "ops.impact": IMPACT,
-        "ops.tables": _tables(events, store),
-        "ops.columns": _columns(events, store),
+        "ops.tables": _tables(events, releases),
+        "ops.columns": _columns(events, releases),
         "ops.sources": _sources(events),
         "ops.platform_health_metrics": _measured(events),
     }
@@ -94,7 +92,7 @@ IMPACT = """
 """
 
 
-def _tables(events: str, store: Store) -> str:
+def _tables(events: str, releases: str) -> str:
     """One row per table of the project or of the newest release: what it is, and how it stands."""
     return f"""
         with
@@ -103,10 +101,10 @@ def _tables(events: str, store: Store) -> str:
             select
                 table_name, release_id, kind, version, row_count, held,
                 min(published_at) over (partition by table_name, version, code_digest) as changed_at,
-            from ({releases_sql(store)})
+            from ({releases})
         ),
         released as (
-            select * from versions where release_id = (select max(release_id) from ({releases_sql(store)}))
+            select * from versions where release_id = (select max(release_id) from versions)
         )
         select
             coalesce(described.table_name, released.table_name) as table_name,
@@ -119,7 +117,7 @@ def _tables(events: str, store: Store) -> str:
     """
 
 
-def _columns(events: str, store: Store) -> str:
+def _columns(events: str, releases: str) -> str:
     """One row per column: those of contracts as declared, those of models as released.
 
     A model's column takes the privacy of the strictest column it comes from, and the words of the metric of its name,
@@ -128,7 +126,7 @@ def _columns(events: str, store: Store) -> str:
     return f"""
         with
         declared as ({_described(events, "columns")}),
-        released_tables as ({releases_sql(store)}),
+        released_tables as ({releases}),
         released as (
             select table_name, unnest(pairs) as pair, generate_subscripts(pairs, 1) as column_position,
             from (select table_name, release_id, from_json("columns", '[["VARCHAR"]]') as pairs from released_tables)

@@ -4,7 +4,7 @@ severity: critical
 description: >
   The deployment's cron line named a time more than an hour ago, and no run of it has come to an
   end or to its gates since. Is the worker up? Measured by sluice health. Told again when the
-  delay has grown fivefold.
+  delay beyond that hour has grown fivefold, and when a run has come.
 worse_by: 4.0
 */
 with newest as (

@@ -3,7 +3,8 @@ title: A source is late
 severity: warning
 description: >
   Nothing of the source has landed for longer than its contract promises: frequency and latency of
-  slaProperties, together. Measured by sluice health. Told again when the silence has doubled.
+  slaProperties, together. Measured by sluice health. Told again when it is late by twice as much,
+  and when something has landed.
 worse_by: 1.0
 */
 with newest as (
