@@ -33,7 +33,7 @@ HEALTH, METADATA, EXPORTS = "platform-health", "metadata-sync", "daily-exports"
 
 @dataclass(frozen=True)
 class Chore:
-    """One kind of run beside the pipeline: its name in `ops.pipeline_metrics`, and its work, which gives lines to print."""
+    """One kind of run beside the pipeline: its name in `ops.pipeline_metrics`, and its work, which gives lines."""
 
     name: str
     work: Callable[[Job], list[str]]

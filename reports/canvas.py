@@ -200,7 +200,7 @@ class Canvas:
         return self._draw("choice", choice)
 
     def link(self, page: str, words: str) -> str:
-        """Gives words that lead to another page, for use in words; in a mail, which lies beside none, the words alone."""
+        """Gives words that lead to another page, for use in words; a mail, beside which none lies, has the words."""
         return self._medium.draw("link", target=page_link(page), words=words)
 
     def heat(self, title: str, result: Result, *, row: str, column: str, value: str, note: str = "") -> str:
