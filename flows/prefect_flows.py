@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from prefect import Flow, flow, getrun_logger
+from prefect import Flow, flow, get_run_logger
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
@@ -110,7 +110,7 @@ def show_artifacts(outcome: Outcome) -> None:
 
 def run_log() -> Observer:
     """Gives an observer that writes a run's events into the flow run's log."""
-    logger = getrun_logger()
+    logger = get_run_logger()
 
     def observe(event: Event) -> None:
         logger.log(logging.INFO if is_news(event) else logging.DEBUG, event_line(event))

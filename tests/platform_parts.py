@@ -22,7 +22,12 @@ FIRST = datetime(2026, 11, 18, 4, 30, tzinfo=UTC)  # ten in the morning in India
 PLATFORM_PAGES = ("catalogue", "data_docs", "error_dashboard", "index", "platform_operations")
 SECRET = "asha.rao@example.in"
 BUYER = "      - {name: buyer, logicalType: string, description: Who bought., classification: restricted}\n"
-SLA = "slaProperties:\n  - {property: frequency, value: 1, unit: d}\n  - {property: latency, value: 2, unit: h}\nschema:\n"
+SLA = """\
+slaProperties:
+  - {property: frequency, value: 1, unit: d}
+  - {property: latency, value: 2, unit: h}
+schema:
+"""
 ORDERS = f"""\
 order_id,ordered_on,amount,buyer
 A1,2026-11-17,10.50,{SECRET}
