@@ -89,7 +89,7 @@ def test_platform_alerts_held_batch_is_told_until_decided(shop: Path) -> None:
 
 
 def test_platform_alerts_silent_source_is_late(shop: Path) -> None:
-    """Frequency and latency together are what a source may be silent; then it is told, at double again, and when over."""
+    """A source may be silent for its frequency and latency; then it is told, again when later still, and when over."""
     health_at(shop, FIRST + 26 * HOUR)
     assert told(shop, "source_stale") == []
 
@@ -103,7 +103,7 @@ def test_platform_alerts_silent_source_is_late(shop: Path) -> None:
 
 
 def test_platform_alerts_missed_schedule_is_told(shop: Path) -> None:
-    """A deployment whose cron time is more than an hour past is told, and over once it has run; others are left alone."""
+    """A deployment whose cron time is more than an hour past is told, and over once it has run."""
     noon = FIRST + 2 * HOUR  # 12:00 in India, the cron line's time
     health_at(shop, noon + HOUR / 2, is_deployed=True)
     assert told(shop, "schedule_overdue") == []

@@ -80,11 +80,11 @@ def test_platform_health_keeps_yesterdays_failures_out(tmp_path: Path) -> None:
 def test_platform_health_is_cheap(shop: Path) -> None:
     """One measurement adds at most two commits to the lake, and writes nothing but events."""
     lake = shop / "lake/data"
-    before = {path for path in lake.rglob("_delta_log/*.json")}
+    before = set(lake.rglob("_delta_log/*.json"))
 
     health_at(shop, FIRST + 3 * HOUR + timedelta(minutes=15))
 
-    new = {path for path in lake.rglob("_delta_log/*.json")} - before
+    new = set(lake.rglob("_delta_log/*.json")) - before
     assert {path.parts[-3] for path in new} == {"events"}
     assert len(new) <= 2
 

@@ -119,7 +119,7 @@ def test_platform_pages_mail_has_no_relative_link(folder: Path) -> None:
 
 
 def test_platform_pages_show_no_restricted_value(shop: Path) -> None:
-    """The planted address is in no page, mail, export, log or database file; an address elsewhere is masked on pages."""
+    """The planted address is in no page, mail, export, log or database; an address elsewhere is masked on pages."""
     kept = [path for path in (shop / "lake/data").rglob("*") if path.is_file()]
     shown = [path for path in kept if path.suffix in (".html", ".csv", ".eml", ".log", ".duckdb")]
 

@@ -240,7 +240,6 @@ for flow in (platform_health, metadata_sync, daily_exports):
     ran = served.call("-c", script)
 
     assert ran.returncode == 0, ran.stderr
-    shown = served.call(
-        "-m", "flows", "sql", "select distinct pipeline from ops.pipeline_metrics where step = 'run' order by 1", "--csv"
-    )
+    query = "select distinct pipeline from ops.pipeline_metrics where step = 'run' order by 1"
+    shown = served.call("-m", "flows", "sql", query, "--csv")
     assert shown.stdout.split() == ["pipeline", "daily-exports", "metadata-sync", "platform-health", "shop"]
