@@ -122,7 +122,7 @@ def _failed_run(job: Job, release: Release | None) -> FailedRun | None:
 def _draw(job: Job, page: Page, context: PageContext) -> None:
     try:
         path = keep_page(job, render(page, job.session, context, with_mail=False))
-    except SluiceError as error:
+    except (SluiceError, OSError) as error:  # a broken page, or a full disk: neither undoes what the run has done
         job.run.note("page-undrawn", page.name, error=str(error))
     else:
         job.findings.pages.append(PageOutcome(page.name, str(path), None))

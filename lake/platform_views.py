@@ -86,6 +86,7 @@ IMPACT = """
         select reach.from_table, reach.from_column, onward.to_table, onward.to_column, reach.distance + 1
         from reach
         join ops.lineage as onward on onward.from_table = reach.to_table and onward.from_column = reach.to_column
+        where reach.distance < 64  -- far beyond any project; edges of models that are gone could form a ring
     )
     select from_table, from_column, to_table, to_column, cast(min(distance) as bigint) as distance
     from reach group by from_table, from_column, to_table, to_column

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli import main
 from flows.describing import schedules
 from flows.health import due_before
 from lake.durations import duration_seconds
@@ -186,3 +187,17 @@ def test_platform_health_finds_the_last_time_due(cron: str, zone: str, due: date
 def test_platform_health_durations(text: str, seconds: float | None) -> None:
     """Durations of contracts are read in every unit; what is none is none."""
     assert duration_seconds(text) == seconds
+
+
+def test_platform_health_commands(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`sluice health`, `sluice sync` and `sluice export` do by hand what the deployments do, and say what they did."""
+    project = ["--project", str(shop), "-q"]
+
+    assert main(["health", *project]) == 0
+    assert "measured: " in capsys.readouterr().out
+    assert main(["sync", *project]) == 0
+    assert "described anew: " in capsys.readouterr().out
+    assert main(["export", "--day", "2026-11-18", *project]) == 0
+    paths = [Path(line) for line in capsys.readouterr().out.splitlines() if line.endswith(".csv")]
+    assert [path.name for path in paths] == ["ingestion_logs.csv", "alerts.csv"]
+    assert all(path.is_file() for path in paths)

@@ -98,6 +98,19 @@ def test_platform_pages_one_that_is_broken_stops_no_other(tmp_path: Path) -> Non
     assert re.search(r"data_docs\.html\.j2:\d+: .*\[page-query\]", str(error))
 
 
+def test_platform_pages_that_cannot_be_written_stop_no_run(tmp_path: Path) -> None:
+    """A page that cannot be written leaves the run as good as it was, and says so in the audit log."""
+    root = write_platform_shop(tmp_path / "shop", ("index",))
+    (root / "lake/data").mkdir(parents=True)
+    (root / "lake/data/pages").symlink_to("/dev/full")
+
+    outcome = run_at(root, FIRST)
+
+    assert outcome.failure is None
+    assert outcome.is_new_release
+    assert ask(root, "select subject from ops.audit_log where event = 'page-undrawn'") == [("index",)]
+
+
 def test_platform_pages_link_to_pages_that_are_there(folder: Path) -> None:
     """Every link of a page leads to a file beside it, and the contents name every page there is."""
     for name in PLATFORM_PAGES:
