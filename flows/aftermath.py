@@ -25,7 +25,7 @@ RUN_FAILED = "run_failed"  # the rule that tells of failed runs, in a project th
 def after_run(job: Job) -> Iterator[Job]:
     """Gives the job with a new session that sees the lake as readers do: the run's own may be what failed."""
     restricted = restricted_of(list(job.project.contracts().values()))
-    with Session(job.settings.limits) as session:
+    with Session(job.settings.limits, job.store) as session:
         show_operations(session, job.store, restricted.received)
         release = current_release(session, job.store)
         if release is not None:

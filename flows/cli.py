@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 
 from flows.commands.batch import batch
+from flows.commands.contract import contract
 from flows.commands.demo import demo
 from flows.commands.draft import draft
 from flows.commands.export import export
 from flows.commands.health import health
+from flows.commands.land import land, watch
 from flows.commands.maintain import maintain
 from flows.commands.metrics import metrics
 from flows.commands.quarantine import quarantine
@@ -53,7 +55,10 @@ def sluice(context: click.Context, project: Path | None) -> None:
     context.obj = project
 
 
-for command in (up, run, sql, quarantine, batch, release, draft, health, sync, export, metrics, maintain, demo):
+for command in (up, run, land, watch, sql, quarantine, batch, release, contract, draft, maintain, demo):
+    sluice.add_command(command)
+
+for command in (health, sync, export, metrics):
     sluice.add_command(command)
 
 

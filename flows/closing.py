@@ -39,7 +39,7 @@ def end_run(job: Job, failure: BaseException | None, name: str) -> Release | Non
     It works in a session of its own, since the run's may be what failed. Gives the release readers see.
     """
     _note_end(job, failure, name)
-    with Session(job.settings.limits) as session:
+    with Session(job.settings.limits, job.store) as session:
         write_down(job, session)
     told = failure if isinstance(failure, Exception) and not is_interrupt(failure) else None  # else somebody's wish
     with after_run(job) as after:

@@ -14,7 +14,7 @@ from lake.ledger import BATCHES, EVENTS, events_sql
 from lake.platform_views import MEASURED, described_rows
 from lake.quarantine import QUARANTINE
 from lake.releases import RELEASES, current_release
-from lake.table_versions import TableVersion, local_folder
+from lake.table_versions import TableVersion
 from lake.tables import read_version
 from lake.upkeep import SMALL_FILE_BYTES
 
@@ -36,7 +36,7 @@ def measure_platform(job: Job, *, is_deployed: bool) -> None:
 
 
 def _disk(job: Job) -> Iterator[Measure]:
-    folder = local_folder(job.store)
+    folder = None if "://" in job.store.uri else Path(job.store.uri)
     usage = shutil.disk_usage(job.settings.output if folder is None else folder)
     yield "disk_free_bytes", "disk", usage.free, BYTES
     yield "disk_total_bytes", "disk", usage.total, BYTES
