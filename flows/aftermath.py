@@ -54,8 +54,17 @@ def tell_platform(job: Job, failure: Exception | None) -> None:
         rules, news = {}, []
     try:
         tell(job, news)
-        if failure is not None and RUN_FAILED not in rules:
-            tell_failure(job, failure)
+    except DeliveryError as error:
+        job.run.note("alert-undelivered", job.project.root.name, error=error.message)
+    if failure is not None and RUN_FAILED not in rules:
+        tell_failed_run(job, failure)
+    job.findings.is_failure_told = True
+
+
+def tell_failed_run(job: Job, failure: Exception) -> None:
+    """Tells a failure by itself, without rule and history; one that no channel took is noted."""
+    try:
+        tell_failure(job, failure)
     except DeliveryError as error:
         job.run.note("alert-undelivered", job.project.root.name, error=error.message)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flows.aftermath import after_run, draw_standing_pages, show_news, tell_platform
+from flows.aftermath import after_run, draw_standing_pages, show_news, tell_failed_run, tell_platform
 from flows.interrupts import is_interrupt
 from flows.job import Job
 from flows.journal import write_down
@@ -36,12 +36,31 @@ def close_run(job: Job, failure: BaseException | None) -> Outcome:
 def end_run(job: Job, failure: BaseException | None, name: str) -> Release | None:
     """Writes a run down under a name, tells alerts about it, draws the standing pages, regenerates `lake.duckdb`.
 
-    It works in a session of its own, since the run's may be what failed. Gives the release readers see.
+    It works in a session of its own, since the run's may be what failed; what failed first is what counts and is told,
+    even where nothing can be written. Gives the release readers see, None when that is not to be known.
     """
     _note_end(job, failure, name)
+    told = failure if isinstance(failure, Exception) and not is_interrupt(failure) else None  # else somebody's wish
+    release = None
+    try:
+        release = None if _is_unfit(failure) else _write_out(job, told)
+    except SluiceError as error:
+        if failure is None:
+            raise
+        job.run.note("run-unwritten", job.project.root.name, error=error.message)
+    if told is not None and not job.findings.is_failure_told:
+        tell_failed_run(job, told)
+    return release
+
+
+def _is_unfit(failure: BaseException | None) -> bool:
+    """Says whether the lake's place can carry none: then nothing may be written there."""
+    return isinstance(failure, SluiceError) and failure.code == "store-unconditional"
+
+
+def _write_out(job: Job, told: Exception | None) -> Release | None:
     with Session(job.settings.limits, job.store) as session:
         write_down(job, session)
-    told = failure if isinstance(failure, Exception) and not is_interrupt(failure) else None  # else somebody's wish
     with after_run(job) as after:
         tell_platform(after, told)
         show_news(after)

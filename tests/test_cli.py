@@ -66,7 +66,17 @@ def test_cli_help_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *("up", "run", "sql", "demo", "draft", "batch list", "batch reland", "quarantine replay", "release rollback"),
+        "up",
+        "run",
+        "sql",
+        "demo",
+        "draft",
+        "contract check",
+        "contract schema",
+        "batch list",
+        "batch reland",
+        "quarantine replay",
+        "release rollback",
         *("health", "sync", "export", "metrics"),
     ],
 )
