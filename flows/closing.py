@@ -13,9 +13,9 @@ from lake.errors import SluiceError
 from lake.releases import Release, current_release
 
 
-def close_run(job: Job, failure: BaseException | None) -> Outcome:
-    """Ends a run of the pipeline as `end_run` does, and gives the outcome."""
-    release = end_run(job, failure, job.project.root.name)
+def close_run(job: Job, failure: BaseException | None, name: str | None = None) -> Outcome:
+    """Ends a run of the pipeline, which bears the project's name, or another run, and gives the outcome."""
+    release = end_run(job, failure, name or job.project.root.name)
     found = job.findings
     return Outcome(
         run_id=job.run.id,
