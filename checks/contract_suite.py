@@ -7,15 +7,13 @@ from math import ceil
 
 from checks.suites import Suite
 from lake.contract import Column, Contract
+from lake.durations import duration_seconds
 from lake.engine import literal, quote
 from lake.errors import ContractError
 
 CheckLines = list[tuple[str, int]]  # a line of SodaCL, and the line of the contract it comes from
-DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*$", re.IGNORECASE)
 KEYS_COMPARED = 1_000_000  # about 0.1 s
-HOUR, DAY, YEAR = 60, 1440, 525_600
-MINUTES = {"m": 1, "min": 1, "minute": 1, "h": HOUR, "hr": HOUR, "hour": HOUR, "d": DAY, "day": DAY}
-MINUTES |= {"w": 7 * DAY, "week": 7 * DAY, "y": YEAR, "yr": YEAR, "year": YEAR}
+SECONDS_PER_MINUTE = 60
 
 
 def contract_suite(contract: Contract, *, candidate_rows: int | None = None) -> Suite:
@@ -121,13 +119,12 @@ def _freshness(contract: Contract) -> CheckLines:
     if contract.watermark is None or promised is None:
         return []
     line = contract.column(contract.watermark).line
-    duration = DURATION.match(promised)
-    minutes = None if duration is None else MINUTES.get(duration[2].lower().removesuffix("s"))
-    if duration is None or minutes is None:
+    seconds = duration_seconds(promised)
+    if seconds is None:
         message = f"The SLA's latency '{promised}' is no duration."
         cure = "Write a number and a unit, e.g. 36 h or 2 d."
         raise ContractError("contract-sla-invalid", message, cure=cure, path=contract.path, line=line)
-    limit = round(float(duration[1]) * minutes)
+    limit = round(seconds / SECONDS_PER_MINUTE)
     return [
         (f"  - {json.dumps(f'freshness({quote(contract.watermark)})')}:", line),
         (f"      name: {json.dumps(f'{contract.watermark} is at most {promised} old')}", line),

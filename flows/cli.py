@@ -11,12 +11,16 @@ from flows.commands.batch import batch
 from flows.commands.contract import contract
 from flows.commands.demo import demo
 from flows.commands.draft import draft
+from flows.commands.export import export
+from flows.commands.health import health
 from flows.commands.land import land, watch
 from flows.commands.maintain import maintain
+from flows.commands.metrics import metrics
 from flows.commands.quarantine import quarantine
 from flows.commands.release import release
 from flows.commands.run import run
 from flows.commands.sql import sql
+from flows.commands.sync import sync
 from flows.commands.up import up
 from flows.interrupts import is_interrupt
 from lake.errors import SluiceError
@@ -52,6 +56,9 @@ def sluice(context: click.Context, project: Path | None) -> None:
 
 
 for command in (up, run, land, watch, sql, quarantine, batch, release, contract, draft, maintain, demo):
+    sluice.add_command(command)
+
+for command in (health, sync, export, metrics):
     sluice.add_command(command)
 
 

@@ -1,31 +1,22 @@
-"""The end of a run, however it came: told, written down, readable."""
+"""The end of a run, however it came: written down, told, drawn, readable."""
 
 from pathlib import Path
 
+from flows.aftermath import after_run, draw_standing_pages, show_news, tell_failed_run, tell_platform
 from flows.interrupts import is_interrupt
 from flows.job import Job
 from flows.journal import write_down
 from flows.outcome import GateOutcome, Outcome
-from flows.telling import tell_failure
 from lake.catalogue import write_catalogue
 from lake.engine import Session
-from lake.errors import DeliveryError, SluiceError
+from lake.errors import SluiceError
 from lake.releases import Release, current_release
 
 
-def close_run(job: Job, failure: BaseException | None) -> Outcome:
-    """Tells a failure, writes the run down, regenerates `lake.duckdb`, and gives the outcome.
-
-    It works in a session of its own, since the run's may be what failed.
-    """
-    _note_end(job, failure)
-    release, path, found = None, job.settings.output / "lake.duckdb", job.findings
-    try:
-        release = None if _is_unfit(failure) else _write_out(job, path)
-    except SluiceError as error:
-        if failure is None:
-            raise
-        job.run.note("run-unwritten", job.project.root.name, error=error.message)  # what failed first is what counts
+def close_run(job: Job, failure: BaseException | None, name: str | None = None) -> Outcome:
+    """Ends a run of the pipeline, which bears the project's name, or another run, and gives the outcome."""
+    release = end_run(job, failure, name or job.project.root.name)
+    found = job.findings
     return Outcome(
         run_id=job.run.id,
         failure=failure if isinstance(failure, SluiceError) else None,
@@ -36,10 +27,30 @@ def close_run(job: Job, failure: BaseException | None) -> Outcome:
         pages=tuple(found.pages),
         alerts=tuple(found.alerts),
         deliveries=tuple(found.deliveries),
-        lake_file=str(path),
+        lake_file=str(_lake_file(job)),
         seconds=found.seconds,
         total_seconds=_seconds_since_start(job),
     )
+
+
+def end_run(job: Job, failure: BaseException | None, name: str) -> Release | None:
+    """Writes a run down under a name, tells alerts about it, draws the standing pages, regenerates `lake.duckdb`.
+
+    It works in a session of its own, since the run's may be what failed; what failed first is what counts and is told,
+    even where nothing can be written. Gives the release readers see, None when that is not to be known.
+    """
+    _note_end(job, failure, name)
+    told = failure if isinstance(failure, Exception) and not is_interrupt(failure) else None  # else somebody's wish
+    release = None
+    try:
+        release = None if _is_unfit(failure) else _write_out(job, told)
+    except SluiceError as error:
+        if failure is None:
+            raise
+        job.run.note("run-unwritten", job.project.root.name, error=error.message)
+    if told is not None and not job.findings.is_failure_told:
+        tell_failed_run(job, told)
+    return release
 
 
 def _is_unfit(failure: BaseException | None) -> bool:
@@ -47,30 +58,36 @@ def _is_unfit(failure: BaseException | None) -> bool:
     return isinstance(failure, SluiceError) and failure.code == "store-unconditional"
 
 
-def _write_out(job: Job, path: Path) -> Release | None:
+def _write_out(job: Job, told: Exception | None) -> Release | None:
     with Session(job.settings.limits, job.store) as session:
         write_down(job, session)
-        write_catalogue(session, job.store, path, list(job.project.contracts().values()))
-        return current_release(session, job.store)
+    with after_run(job) as after:
+        tell_platform(after, told)
+        show_news(after)
+        draw_standing_pages(after)
+        write_down(after, after.session)
+        write_catalogue(after.session, job.store, _lake_file(job), list(job.project.contracts().values()))
+        return current_release(after.session, job.store)
 
 
-def _note_end(job: Job, failure: BaseException | None) -> None:
-    subject = job.project.root.name
+def _lake_file(job: Job) -> Path:
+    return job.settings.output / "lake.duckdb"
+
+
+def _note_end(job: Job, failure: BaseException | None, name: str) -> None:
+    words = {} if failure is None else {"error": _words(failure), "code": getattr(failure, "code", "bug")}
+    told = {"failure": str(failure)} if isinstance(failure, SluiceError) else {}
     job.run.note(
         "run-finished",
-        subject,
+        job.project.root.name,
         sum(source.read for source in job.findings.sources),
-        pipeline=subject,
-        outcome="ok" if failure is None else "failed",
+        pipeline=name,
+        outcome="ok" if failure is None else "interrupted" if is_interrupt(failure) else "failed",
         started_at=job.run.started_at.isoformat(),
         seconds=_seconds_since_start(job),
-        **({} if failure is None else {"error": _words(failure), "code": getattr(failure, "code", "bug")}),
+        **words,
+        **told,
     )
-    if isinstance(failure, Exception) and not is_interrupt(failure):  # an interruption is somebody's wish
-        try:
-            tell_failure(job, failure)
-        except DeliveryError as error:
-            job.run.note("alert-undelivered", subject, error=error.message)
 
 
 def _seconds_since_start(job: Job) -> float:

@@ -26,6 +26,7 @@ class Findings:
     alerts: list[str] = field(default_factory=list)
     deliveries: list[str] = field(default_factory=list)
     is_new_release: bool = False
+    is_failure_told: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
     def gates_by_stage(self) -> dict[str, list[GateResult]]:

@@ -18,6 +18,7 @@ from lake.store_probe import expect_conditional
 
 LOOKED_AT_OFTEN = {"local", "s3"}  # the kinds of servers that a look costs little
 
+LANDING = "landing"  # the name of such a run in ops.pipeline_metrics
 # What a visit that found nothing leaves behind: nobody needs to read it, and a loop would write it for ever.
 IDLE_EVENTS = {
     *("step-started", "step-finished", "contract-agreed", "contract-drifted"),
@@ -34,9 +35,9 @@ def land_sources(project: Project, settings: Settings, run: Run, sources: Sequen
         try:
             failure = land_each(job, sources)
         except BaseException as bug:
-            close_run(job, bug)
+            close_run(job, bug, LANDING)
             raise
-        return close_run(job, failure)
+        return close_run(job, failure, LANDING)
 
 
 def visit_sources(
@@ -58,12 +59,12 @@ def visit_sources(
         try:
             failure = land_each(job, sources, LOOKED_AT_OFTEN)
         except BaseException as bug:
-            close_run(job, bug)
+            close_run(job, bug, LANDING)
             raise
         is_told = failure is not None and str(failure) == known_failure
         if not any(is_arrival(event) for event in run.events) and (failure is None or is_told):
             return None, failure
-        return close_run(job, None if is_told else failure), failure
+        return close_run(job, None if is_told else failure, LANDING), failure
 
 
 def land_each(job: Job, sources: Sequence[str], kinds: Collection[str] | None = None) -> SluiceError | None:

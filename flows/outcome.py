@@ -49,11 +49,11 @@ class GateOutcome:
 
 @dataclass(frozen=True)
 class PageOutcome:
-    """One rendered page: where the interactive page is, and the mail body."""
+    """One rendered page: where the interactive page is, and the mail body; None when nobody is mailed it."""
 
     name: str
     path: str
-    mail_path: str
+    mail_path: str | None
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Outcome:
         lines.append(f"  release {_release_words(self)}")
         for page in self.pages:
             lines.append(f"  page {page.name}: {page.path}")
-            lines.append(f"  mail body {page.name}: {page.mail_path}")
+            lines += [] if page.mail_path is None else [f"  mail body {page.name}: {page.mail_path}"]
         lines += [f"  mail: {said}" for said in self.deliveries]
         lines += [f"  alert: {alert}" for alert in self.alerts]
         if self.lake_file is not None:

@@ -28,9 +28,12 @@ FIGURE_COLUMNS = pa.schema([("page", pa.string()), ("figure", pa.string()), ("va
 
 def render_page(job: Job, release: Release, page: Page) -> RenderedPage:
     """Draws one page from the release; nobody sees it before its figures are reconciled."""
-    rendered = render(page, job.session, page_context(job, release, page))
+    context = page_context(job, release, page)
+    rendered = render(page, job.session, context, with_mail=page.mailed == "release")
     figures = {figure.figure: str(figure.value) for figure in rendered.figures if figure.value is not None}
-    job.run.note("page-rendered", page.name, len(figures), release_id=release.id, figures=figures)
+    counts = {name: context.count(name) for name in ("passed", "warned", "failed")}
+    told = {"release_id": release.id, "data_as_of": context.data_as_of, "withheld": list(rendered.withheld), **counts}
+    job.run.note("page-rendered", page.name, len(figures), figures=figures, **told)
     return rendered
 
 
@@ -41,7 +44,7 @@ def page_context(job: Job, release: Release, page: Page) -> PageContext:
         run_id=job.run.id,
         release_id=release.id,
         published_at=release.published_at,
-        data_as_of=_data_as_of(job),
+        data_as_of=data_as_of(job),
         gates=tuple(_gate_counts(job)),
         timezone=job.settings.timezone,
         currency=job.settings.currency,
@@ -71,15 +74,23 @@ def gate_pages(job: Job, plan: Plan, pages: Sequence[RenderedPage]) -> None:
 
 
 def send_page(job: Job, release: Release, page: RenderedPage) -> None:
-    """Puts one page into the output folder, and sends it: its mail body, with the interactive page attached."""
-    _keep(job, page)
+    """Puts one page into the output folder, and sends it unless it is mailed to nobody."""
+    path = keep_page(job, page)
+    job.findings.pages.append(PageOutcome(page.name, str(path), str(mail_path(path)) if page.mail_html else None))
+    if not page.mail_html:
+        return
+    mail_page(job, page, delivery_key("page", page.name, release.id))
+
+
+def mail_page(job: Job, page: RenderedPage, key: str) -> None:
+    """Sends one page to its recipients: its mail body, with the interactive page attached."""
     message = Message(
         subject=page.title,
         recipients=page.recipients or job.settings.mail_to,
         html=page.mail_html,
         text=page.text,
         written_at=job.run.started_at,
-        delivery_key=delivery_key("page", page.name, release.id),
+        delivery_key=key,
         images=page.images,
         attachments=(Attachment(f"{page.name}.html", page.html.encode(), "text/html"),),
     )
@@ -88,12 +99,18 @@ def send_page(job: Job, release: Release, page: RenderedPage) -> None:
     job.findings.deliveries.append(said)
 
 
-def _keep(job: Job, page: RenderedPage) -> None:
-    folder = job.settings.output / "pages"
-    html, mail = folder / f"{page.name}.html", folder / f"{page.name}.mail.html"
-    _write_whole(html, page.html)
-    _write_whole(mail, page.mail_html)
-    job.findings.pages.append(PageOutcome(page.name, str(html), str(mail)))
+def keep_page(job: Job, page: RenderedPage) -> Path:
+    """Puts a page, and its mail body if it has one, into the output folder; gives where the page is."""
+    path = job.settings.output / "pages" / f"{page.name}.html"
+    _write_whole(path, page.html)
+    if page.mail_html:
+        _write_whole(mail_path(path), page.mail_html)
+    return path
+
+
+def mail_path(path: Path) -> Path:
+    """Gives where the mail body of a page stands."""
+    return path.with_name(f"{path.stem}.mail.html")
 
 
 def _previous_figures(job: Job, release: Release, page: Page) -> tuple[int | None, dict[str, Decimal]]:
@@ -117,7 +134,8 @@ def _is_number(text: str) -> bool:
     return text.lstrip("-").replace(".", "", 1).isdecimal()
 
 
-def _data_as_of(job: Job) -> datetime | None:
+def data_as_of(job: Job) -> datetime | None:
+    """Gives the instant at which something landed last, None when nothing ever has."""
     found: datetime | None = job.session.value("select max(ended_at) from ops.ingestion_log where status = 'landed'")
     return found
 

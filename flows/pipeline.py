@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from flows.building import Ground, build, note_told, prepare_ground, publish_release
 from flows.closing import close_run
+from flows.describing import describe_project
 from flows.gating import gate_layer, gate_pipeline
 from flows.ingest import land_source, require_none_held
 from flows.job import Job, open_job
@@ -53,6 +54,7 @@ def flow_through(job: Job, marts: Sequence[str], pages: Sequence[str]) -> None:
     expect_conditional(job.store)
     step = job.step
     plan = step("plan", make_plan)(job.project, marts, pages)
+    describe_project(job, plan.models)
     for contract in plan.contracts:
         step(f"land {contract.source}", land_source)(job, plan, contract)
     require_none_held(job)

@@ -114,7 +114,7 @@ def _choose(found: Mapping[str, Page], wanted: Sequence[str]) -> list[Page]:
             near = get_close_matches(name, found, n=1)
             cure = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(found) or 'none'}."
             raise ModelError("page-unknown", f"There is no page {name!r}.", cure=cure)
-    return [found[name] for name in wanted or found]
+    return [found[name] for name in wanted or found if found[name].drawn == "release"]  # others stand beside every run
 
 
 def expect_known(project: Project, marts: Sequence[str], pages: Sequence[str]) -> None:

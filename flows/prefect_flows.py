@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from prefect import Flow, flow, get_run_logger
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
 from prefect.concurrency.sync import concurrency
 from prefect.runtime import deployment, flow_run
 
@@ -18,6 +19,7 @@ from flows.landing import visit_sources
 from flows.outcome import Outcome
 from flows.pipeline import run_pipeline
 from flows.planning import asked_marts
+from flows.prefect_catchup import skipped_for_newer
 from flows.prefect_steps import prefect_step
 from flows.wording import event_line, is_news
 from lake.errors import SluiceError
@@ -30,17 +32,21 @@ def name_run() -> str:
     """Gives a flow run's name: what it is about and the day it is for, such as `sales_daily 2026-11-21`."""
     parameters = flow_run.parameters
     marts = parameters.get("marts") or parameters.get("sources") or []
-    settings = Settings.read(_folder(parameters.get("project")))
+    settings = Settings.read(project_folder(parameters.get("project")))
     day = (flow_run.scheduled_start_time or datetime.now(ZoneInfo("UTC"))).astimezone(ZoneInfo(settings.timezone))
     subject = deployment.name or (", ".join(marts) if marts else settings.project.name)
     return f"{subject} {day:%Y-%m-%d}"
 
 
-def make_pipeline(tell: Callable[[Outcome], None], observers: tuple[Observer, ...] = ()) -> Flow[..., None]:
+def make_pipeline(
+    tell: Callable[[Outcome], None], observers: tuple[Observer, ...] = ()
+) -> Flow[..., State[None] | None]:
     """Gives the pipeline as a flow that also tells its outcome, and its events as they happen, to its caller."""
 
     @flow(name="pipeline", flow_run_name=name_run, persist_result=False)
-    def pipeline(marts: list[str] | None = None, pages: list[str] | None = None, project: str | None = None) -> None:
+    def pipeline(
+        marts: list[str] | None = None, pages: list[str] | None = None, project: str | None = None
+    ) -> State[None] | None:
         """Land, gate, build, gate, publish, report, notify.
 
         Args:
@@ -48,15 +54,19 @@ def make_pipeline(tell: Callable[[Outcome], None], observers: tuple[Observer, ..
             pages: The pages to draw and send; none means all.
             project: The project folder; none means SLUICE_PROJECT, or the folder the flow runs in.
         """
-        place = open_project(_folder(project))
+        skipped = skipped_for_newer(datetime.now(ZoneInfo("UTC")))
+        if skipped is not None:
+            return skipped
+        place = open_project(project_folder(project))
         settings = Settings.read(place.root)
         with alone(place, marts or ()):
-            run = begin_run(_actor(), observers=(*observers, _run_log()))
+            run = begin_run(run_actor(), observers=(*observers, run_log()))
             outcome = run_pipeline(place, settings, run, marts or (), pages or (), prefect_step(settings))
         show_artifacts(outcome)
         tell(outcome)
         if outcome.failure is not None:
             raise outcome.failure
+        return None
 
     return pipeline
 
@@ -74,10 +84,10 @@ def land(sources: list[str] | None = None, project: str | None = None) -> None:
         sources: The sources to land; none means every folder and bucket.
         project: The project folder; none means SLUICE_PROJECT, or the folder the flow runs in.
     """
-    place = open_project(_folder(project))
+    place = open_project(project_folder(project))
     settings = Settings.read(place.root)
     step = prefect_step(settings.model_copy(update={"retry_delays_seconds": ()}))
-    run = begin_run(_actor(), observers=(_run_log(),))
+    run = begin_run(run_actor(), observers=(run_log(),))
     outcome, failure = visit_sources(place, settings, run, sources or (), step)
     if outcome is not None:
         show_artifacts(outcome)
@@ -120,7 +130,8 @@ def show_artifacts(outcome: Outcome) -> None:
         create_link_artifact(Path(page.path).as_uri(), key=key, link_text=page.name)
 
 
-def _run_log() -> Observer:
+def run_log() -> Observer:
+    """Gives an observer that writes a run's events into the flow run's log."""
     logger = get_run_logger()
 
     def observe(event: Event) -> None:
@@ -129,9 +140,11 @@ def _run_log() -> Observer:
     return observe
 
 
-def _folder(project: str | None) -> Path:
+def project_folder(project: str | None) -> Path:
+    """Gives the project folder a flow is about."""
     return Path(project or os.environ.get("SLUICE_PROJECT") or ".")
 
 
-def _actor() -> str:
+def run_actor() -> str:
+    """Gives who acts in a flow run: `prefect` and its deployment."""
     return f"prefect {deployment.name or 'run'}"

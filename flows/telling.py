@@ -1,22 +1,40 @@
 """Alerts in a run: what the project's rules find, batches held back, and the run's own failure."""
 
+from collections.abc import Mapping
+
 from flows.job import Job
 from flows.planning import Plan
 from lake.engine import quote
 from lake.errors import SluiceError
 from reports.alert_mail import Telling, alert_messages
-from reports.alerts import HISTORY_SCHEMA, Alert, AlertHeader, AlertRule, evaluate, history_rows, new_alerts
+from reports.alerts import (
+    HISTORY_SCHEMA,
+    Alert,
+    AlertHeader,
+    AlertRule,
+    evaluate,
+    history_rows,
+    is_about_platform,
+    new_alerts,
+)
 from reports.channels.choice import choose_channel
 
 
 def tell_alerts(job: Job, plan: Plan) -> None:
-    """Evaluates every alert rule on the release, and tells what people have not been told yet."""
-    found = [alert for rule in plan.alerts.values() for alert in evaluate(rule, job.session)]
+    """Evaluates the alert rules about the data on the release, and tells what people have not been told yet.
+
+    Rules that read `ops` only are about the platform: they are evaluated after the run, when its end is known.
+    """
+    rules = {name: rule for name, rule in plan.alerts.items() if not is_about_platform(rule)}
+    tell(job, untold(job, rules))
+
+
+def untold(job: Job, rules: Mapping[str, AlertRule]) -> list[Alert]:
+    """Gives what the rules find now and people have not been told yet."""
+    found = [alert for rule in rules.values() for alert in evaluate(rule, job.session)]
     columns = ", ".join(quote(name) for name in HISTORY_SCHEMA.names)
     history = job.session.arrow(f"select {columns} from ops.alert_history").cast(HISTORY_SCHEMA)
-    news = new_alerts(plan.alerts, found, history)
-    job.findings.alerts += [f"{alert.rule.header.title}: {alert.subject}: {alert.message}" for alert in news]
-    _tell(job, news)
+    return new_alerts(rules, found, history)
 
 
 def tell_failure(job: Job, failure: Exception) -> None:
@@ -28,10 +46,12 @@ def tell_failure(job: Job, failure: Exception) -> None:
         description="Readers keep the release they had.",
     )
     rule = AlertRule("run-failed", job.project.root, header, "")
-    _tell(job, [Alert(rule, job.project.root.name, job.run.id, None, None, words)])
+    tell(job, [Alert(rule, job.project.root.name, job.run.id, None, None, words)])
 
 
-def _tell(job: Job, alerts: list[Alert]) -> None:
+def tell(job: Job, alerts: list[Alert]) -> None:
+    """Hands alerts to the channel, then writes down that people were told; raises DeliveryError when it takes none."""
+    job.findings.alerts += [_line(alert) for alert in alerts if alert.rule.sql]
     channel = choose_channel(job.settings)
     for message in alert_messages(alerts, Telling(job.run.id, job.run.started_at, job.settings.mail_to)):
         said = channel.send(message)
@@ -49,3 +69,7 @@ def _tell(job: Job, alerts: list[Alert]) -> None:
             threshold=alert.threshold,
             **told,
         )
+
+
+def _line(alert: Alert) -> str:
+    return f"{alert.rule.header.title}: {alert.subject}: {alert.message}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from lake.engine import Session, literal, quote
 from lake.ledger import events_sql, latest_batches_sql
+from lake.platform_views import DESCRIBED, MEASURED, platform_views
 from lake.quarantine import quarantine_view_sql
 from lake.releases import releases_sql
 from lake.schema_views import contract_drift, schema_history
@@ -17,15 +18,16 @@ MASK = "***"
 RECORD_KINDS = (  # events that have a view of their own
     *("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "schema-changed", "schema-drifted"),
     *("contract-drifted", "contract-agreed"),
-    *("step-finished", "run-finished"),
+    *("step-finished", "run-finished", DESCRIBED, MEASURED),
 )
 
 
 def operator_views(store: Store, restricted: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Gives the views of `ops` by name; `restricted` are the received names of restricted fields, by source."""
     quarantine = f"select * replace ({_masked(restricted)} as raw_data) from ({quarantine_view_sql(store)})"
-    events = events_sql(store)
-    batches = f"select * exclude (attempt_id, contract_digest, file_state) from ({latest_batches_sql(store)})"
+    events, releases = events_sql(store), releases_sql(store)
+    latest = latest_batches_sql(store)
+    batches = f"select * exclude (attempt_id, contract_digest, file_state) from ({latest})"
     return {
         "ops.ingestion_log": batches,
         "ops.quarantine": quarantine,
@@ -39,8 +41,9 @@ def operator_views(store: Store, restricted: Mapping[str, Sequence[str]]) -> dic
         "ops.alert_history": _alert_history(events),
         "ops.schema_history": schema_history(events),
         "ops.contract_drift": contract_drift(events),
-        "ops.watermarks": _watermarks(store),
-        "ops.releases": _releases(store),
+        "ops.watermarks": _watermarks(latest),
+        "ops.releases": _releases(releases),
+        **platform_views(releases, events),
     }
 
 
@@ -96,7 +99,7 @@ def _data_metrics(events: str) -> str:
     return f"""
         select
             run_id, "at", subject as table_name, details ->> 'metric' as metric,
-            cast(details ->> 'value' as decimal(18, 6)) as value,
+            cast(details ->> 'value' as decimal(18, 6)) as value, details ->> 'column_name' as column_name,
         from ({events}) where event = 'metric-measured'
     """
 
@@ -111,7 +114,7 @@ def _pipeline_metrics(events: str) -> str:
             cast(details ->> 'started_at' as timestamptz) as started_at,
             "at" as ended_at,
             cast(details ->> 'seconds' as double) as seconds,
-            record_count,
+            record_count, actor, coalesce(details ->> 'failure', details ->> 'error') as error,
         from ({events}) where event in ('step-finished', 'run-finished')
     """
 
@@ -143,17 +146,17 @@ def _alert_history(events: str) -> str:
     """
 
 
-def _watermarks(store: Store) -> str:
+def _watermarks(latest: str) -> str:
     return f"""
         select source, arg_max(watermark, table_version) as watermark, max(ended_at) as moved_at
-        from ({latest_batches_sql(store)}) where status = 'landed' and watermark is not null group by source
+        from ({latest}) where status = 'landed' and watermark is not null group by source
     """
 
 
-def _releases(store: Store) -> str:
+def _releases(releases: str) -> str:
     return f"""
         select
             release_id, published_at, run_id, table_name, version, row_count, gates_passed, code_digest, kind, actor,
             reason, held, inputs,
-        from ({releases_sql(store)})
+        from ({releases})
     """

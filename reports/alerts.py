@@ -16,6 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lake.engine import Session
 from lake.errors import ModelError
+from reports.data import tables_read
 
 Severity = Literal["critical", "warning", "info"]
 State = Literal["open", "worse", "over"]
@@ -94,6 +95,11 @@ class _Told:
 def find_alerts(alerts_dir: Path) -> dict[str, AlertRule]:
     """Gives the alert rules of a folder by name; raises ModelError naming the file whose header is not usable."""
     return {path.stem: _read_rule(path) for path in sorted(alerts_dir.glob("*.sql"))}
+
+
+def is_about_platform(rule: AlertRule) -> bool:
+    """Says whether a rule reads `ops` only: then it holds after every run, whatever became of the marts."""
+    return all(name.startswith("ops.") for name in tables_read(rule.sql))
 
 
 def evaluate(rule: AlertRule, reader: Reader) -> list[Alert]:

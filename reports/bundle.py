@@ -13,11 +13,11 @@ from markupsafe import Markup
 
 from reports.context import PageContext
 from reports.data import Column, Result
-from reports.figures import Chart, Comparison, Figure, Heat, Table
+from reports.figures import Chart, Choice, Comparison, Figure, Heat, Table
 from reports.formats import Formatter, plain
 
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("formats.js", "data.js", "plots.js", "charts.js", "tables.js", "compare.js", "page.js")
+SCRIPTS = ("formats.js", "data.js", "plots.js", "charts.js", "choice.js", "tables.js", "compare.js", "page.js")
 NO_STYLE = ""  # plotly.js opens one empty style element and fills it rule by rule
 
 
@@ -93,7 +93,7 @@ def _plots(charts: Sequence[Chart], formatter: Formatter) -> dict[str, Any]:
 
 
 def _has_data(figure: Figure) -> bool:
-    return isinstance(figure, Chart | Table | Heat | Comparison) and not figure.withheld
+    return isinstance(figure, Chart | Choice | Table | Heat | Comparison) and not figure.withheld
 
 
 def _dataset(result: Result, formatter: Formatter) -> dict[str, Any]:
@@ -128,6 +128,14 @@ def _describe(figure: Figure, formatter: Formatter) -> dict[str, Any]:
                 "totals": figure.totals,
                 "follows": figure.follows,
                 "filters": figure.filters,
+                "links": figure.links,
+            }
+        case Choice():
+            own = {
+                "type": "choice",
+                "x": _column(figure.x),
+                "select": figure.select,
+                "chosen": plain(figure.chosen, formatter.zone),
             }
         case Heat():
             own = {"type": "heat"}

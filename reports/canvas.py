@@ -9,8 +9,9 @@ from reports.arguments import Names, column_of, known_format, names_of, relabel,
 from reports.building import change_between, check_kind, compare_runs, draw_series, shade, trend_points
 from reports.context import PageContext
 from reports.data import MOST_ROWS, Column, QueryDesk, Result
-from reports.figures import Chart, Comparison, Figure, Heat, Kpi, PageFigure, Table
+from reports.figures import Chart, Choice, Comparison, Figure, Heat, Kpi, PageFigure, Table
 from reports.formats import Formatter
+from reports.links import page_link, page_targets
 from reports.selection import chosen_rows, chosen_words, first_choice, followed
 
 Caller = Callable[[], str]
@@ -32,14 +33,15 @@ class Canvas:
         """Takes the page's name, its data, what it is told, and the medium."""
         self._page, self._desk, self._context, self._medium = page, desk, context, medium
         self._formatter = Formatter(context.timezone, context.currency)
-        self._charts: dict[str, Chart | None] = {}  # None: withheld
+        self._charts: dict[str, Chart | Choice | None] = {}  # None: withheld
         self.figures: dict[str, Figure] = {}
         self.parts: list[tuple[str, str]] = []
         self.recorded: list[PageFigure] = []
 
     def words_for_author(self) -> dict[str, Any]:
         """Gives the names a page may use."""
-        names = ("query", "value", "kpi", "chart", "table", "heat", "compare", "part", "tiles", "pair", "words")
+        figures = ("query", "value", "kpi", "chart", "choice", "table", "heat", "compare", "link")
+        names = (*figures, "part", "tiles", "pair", "words")
         return {"context": self._context, **{name: getattr(self, name) for name in names}}
 
     def query(self, sql: str, limit: int = MOST_ROWS) -> Result:
@@ -140,6 +142,7 @@ class Canvas:
         totals: Names = (),
         follows: Names = (),
         filters: Names = (),
+        links: Mapping[str, str] | None = None,
         page_rows: int = PAGE_ROWS,
         mail_rows: int = MAIL_ROWS,
         note: str = "",
@@ -170,8 +173,35 @@ class Canvas:
             follows=tuple(leader.id for leader in leaders),
             narrowed=chosen_words(leaders, self._formatter),
             filters=tuple(result.column(name).name for name in names_of(filters)),
+            links=links or {},
+            targets=page_targets(links or {}, result, rows[:page_rows]),
         )
         return self._draw("table", table)
+
+    def choice(self, title: str, result: Result, column: str, *, select: str = "all", note: str = "") -> str:
+        """Draws a field to choose one value of a column by typing; `select` is all or last."""
+        if result.withheld:
+            self._charts[slug_of(title)] = None
+            return self._withhold("choice", title, note, result)
+        rows, place = result.rows, result.position(column)
+        values = tuple(dict.fromkeys(row[place] for row in rows))
+        choice = Choice(
+            id=self._name(title),
+            title=title,
+            note=note,
+            withheld=(),
+            result=result,
+            x=result.column(column),
+            values=values,
+            select=select,
+            chosen=first_choice(select, rows, place),
+        )
+        self._charts[choice.id] = choice
+        return self._draw("choice", choice)
+
+    def link(self, page: str, words: str) -> str:
+        """Gives words that lead to another page, for use in words; a mail, beside which none lies, has the words."""
+        return self._medium.draw("link", target=page_link(page), words=words)
 
     def heat(self, title: str, result: Result, *, row: str, column: str, value: str, note: str = "") -> str:
         """Draws a table of shades: a line per `row`, a column per `column`, the darker the higher."""

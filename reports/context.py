@@ -31,7 +31,8 @@ class PageContext:
 
     `release_id` is None before the first release. `gates` are the results for the tables as the page reads them: a
     figure that reads a table with a failed check is withheld. `previous_figures` are those of the rendering
-    before, by name; `previous_label` says which that was, such as `release 41`. Instants are UTC or carry a zone.
+    before, by name; `previous_label` says which that was, such as `release 41`. Instants are UTC or carry a zone. A
+    page about the run itself, which shows no candidate of it, `withholds` nothing.
     """
 
     run_id: str
@@ -44,11 +45,12 @@ class PageContext:
     failed_run: FailedRun | None = None
     previous_figures: Mapping[str, Decimal] = field(default_factory=dict)
     previous_label: str = "previous release"
+    withholds: bool = True
 
     @property
     def failed_tables(self) -> frozenset[str]:
         """Gives the tables that a figure must not show."""
-        return frozenset(gate.table_name for gate in self.gates if gate.failed)
+        return frozenset(gate.table_name for gate in self.gates if gate.failed and self.withholds)
 
     def count(self, outcome: str) -> int:
         """Gives how many checks `passed`, `warned` or `failed` in all gates."""

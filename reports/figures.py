@@ -94,7 +94,8 @@ class Chart(Figure):
 class Table(Figure):
     """Rows to read, sort, filter and export. `first` are the rows shown at first, of `matching` that match.
 
-    `totals` holds the written total per column, over all rows of the query. `filters` get a choice each.
+    `totals` holds the written total per column, over all rows of the query. `filters` get a choice each. `links` names,
+    for a column whose values lead to a page, the column that says which; `targets` holds those of the rows in `first`.
     """
 
     result: Result
@@ -107,6 +108,21 @@ class Table(Figure):
     follows: tuple[str, ...]
     narrowed: str
     filters: tuple[str, ...]
+    links: Mapping[str, str]
+    targets: Mapping[str, tuple[str | None, ...]]
+
+
+@dataclass(frozen=True)
+class Choice(Figure):
+    """Values to choose one from, by typing; figures that follow show only rows with it. `chosen` is picked at first."""
+
+    result: Result
+    x: Column
+    values: tuple[Any, ...]
+    select: str
+    chosen: object
+    follows: tuple[str, ...] = ()
+    narrowed: str = ""
 
 
 @dataclass(frozen=True)

@@ -24,13 +24,21 @@ from reports.media import HtmlMedium, MailMedium, Media, TextMedium
 SUFFIX = ".html.j2"
 FRONT_MATTER = re.compile(r"\A---\n(.*?\n)---\n", flags=re.DOTALL)
 FIELDS = {"title": str, "description": str, "audience": str, "owner": str, "recipients": list}
+CHOICES = {
+    "drawn": ("release", "always"),
+    "mailed": ("release", "daily", "never"),
+}  # the first unless it says otherwise
 MOST_MAIL_BYTES = 100_000  # Gmail clips a body beyond about 102 kB
 MAIL_ROW_BUDGETS = (100, 4, 2, 0)  # rows of each table, tried in turn until the mail body is small enough
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page as its author wrote it; `source` is the Jinja text, its lines numbered as in the file."""
+    """One page as its author wrote it; `source` is the Jinja text, its lines numbered as in the file.
+
+    `drawn` says when: `release` with every new release, `always` at the end of every run, however it ended. `mailed`
+    says when people get it: with each `release`, `daily`, or `never`.
+    """
 
     name: str
     path: Path
@@ -40,11 +48,15 @@ class Page:
     owner: str
     recipients: tuple[str, ...]
     source: str
+    drawn: str = "release"
+    mailed: str = "release"
 
 
 @dataclass(frozen=True)
 class RenderedPage:
     """A page drawn: one self-contained HTML file, a mail body with its pictures by Content-ID, and plain text.
+
+    One that nobody is mailed has neither mail body nor text.
 
     `figures` are the numbers shown, for reconciliation; `withheld` the titles of figures whose gate failed; `tables`
     the names of the lake's tables that were read.
@@ -91,30 +103,49 @@ def _read_fields(path: Path, text: str) -> dict[str, Any]:
         if not isinstance(fields, dict) or not isinstance(fields.get(name), kind):
             message = f"The front matter has no usable '{name}'."
             raise ModelError("page-front-matter", message, cure=f"Give a {kind.__name__}.", path=path, line=1)
-    unknown = sorted(set(fields) - set(FIELDS))
+    known = (*FIELDS, *CHOICES)
+    unknown = sorted(set(fields) - set(known))
     if unknown:
         message = f"The front matter knows no '{unknown[0]}'."
-        raise ModelError("page-front-matter", message, cure=f"It knows {', '.join(FIELDS)}.", path=path, line=1)
-    return {**fields, "recipients": tuple(str(each) for each in fields["recipients"])}
+        raise ModelError("page-front-matter", message, cure=f"It knows {', '.join(known)}.", path=path, line=1)
+    return {**fields, **_read_choices(path, fields), "recipients": tuple(str(each) for each in fields["recipients"])}
 
 
-def render(page: Page, reader: Reader, context: PageContext) -> RenderedPage:
+def _read_choices(path: Path, fields: Mapping[str, Any]) -> dict[str, str]:
+    """Gives when the page is drawn and mailed; one that is always drawn goes to nobody unless it says so."""
+    is_always = fields.get("drawn") == "always"
+    chosen = {"drawn": "release", "mailed": "never" if is_always else "release"} | {
+        name: str(fields[name]) for name in CHOICES if name in fields
+    }
+    for name, words in CHOICES.items():
+        if chosen[name] not in words or (is_always and chosen["mailed"] == "release"):
+            message = f"The front matter's '{name}' is '{chosen[name]}'."
+            cure = f"It is one of {', '.join(words)}; what is always drawn is mailed daily or never."
+            raise ModelError("page-front-matter", message, cure=cure, path=path, line=1)
+    return chosen
+
+
+def render(page: Page, reader: Reader, context: PageContext, *, with_mail: bool = True) -> RenderedPage:
     """Draws a page in all three media from data read once; the same input gives the same bytes.
 
+    Without `with_mail` only the interactive page is drawn.
     Raises ModelError naming the page's file and line when a query, a column or a word of it is wrong.
     """
     desk = QueryDesk(reader, context)
     html, canvas = _draw(page, desk, context, HtmlMedium(page.name, context))
-    mail_html = _draw_mail(page, desk, context)
-    text, _ = _draw(page, desk, context, TextMedium())
-    charts = [each for each in canvas.figures.values() if isinstance(each, Chart) and not each.withheld]
+    mail_html, text, pictured = "", "", []
+    if with_mail:
+        mail_html = _draw_mail(page, desk, context)
+        text, _ = _draw(page, desk, context, TextMedium())
+        charts = [each for each in canvas.figures.values() if isinstance(each, Chart) and not each.withheld]
+        pictured = [chart for chart in charts if chart.categories and chart.in_mail]
     return RenderedPage(
         name=page.name,
         title=page.title,
         html=html,
         mail_html=mail_html,
         text=text,
-        images=_draw_pictures([chart for chart in charts if chart.categories and chart.in_mail], context),
+        images=_draw_pictures(pictured, context),
         figures=tuple(canvas.recorded),
         withheld=tuple(figure.title for figure in canvas.figures.values() if figure.withheld),
         tables=frozenset(name for result in desk.results for name in result.tables),

@@ -5,14 +5,16 @@ from typing import Any
 
 from lake.errors import ModelError
 from reports.data import Result
-from reports.figures import Chart
+from reports.figures import Chart, Choice
 from reports.formats import Formatter
 
 Rows = tuple[tuple[Any, ...], ...]
 
 
-def followed(charts: Mapping[str, Chart | None], names: Sequence[str], result: Result) -> tuple[Chart, ...]:
-    """Gives the charts a figure follows, without those withheld (None).
+def followed(
+    charts: Mapping[str, Chart | Choice | None], names: Sequence[str], result: Result
+) -> tuple[Chart | Choice, ...]:
+    """Gives the charts and choices a figure follows, without those withheld (None).
 
     Raises ModelError unless each is there, can be picked from, and shares its column.
     """
@@ -29,13 +31,13 @@ def followed(charts: Mapping[str, Chart | None], names: Sequence[str], result: R
     return tuple(found)
 
 
-def chosen_rows(result: Result, charts: Sequence[Chart]) -> Rows:
+def chosen_rows(result: Result, charts: Sequence[Chart | Choice]) -> Rows:
     """Gives the rows that match what each followed chart has picked at first."""
     places = {result.position(chart.x.name): chart.chosen for chart in charts if chart.chosen is not None}
     return tuple(row for row in result.rows if all(row[place] == value for place, value in places.items()))
 
 
-def chosen_words(charts: Sequence[Chart], formatter: Formatter) -> str:
+def chosen_words(charts: Sequence[Chart | Choice], formatter: Formatter) -> str:
     """Gives what the followed charts have picked at first, for a heading: `Nov 2026, North`."""
     return ", ".join(formatter.show(chart.chosen, chart.x.format) for chart in charts if chart.chosen is not None)
 

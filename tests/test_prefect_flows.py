@@ -190,6 +190,78 @@ with SyncPrefectClient({api!r}) as client:
     assert swept.stdout.split() == ["True", "CRASHED"], swept.stderr
 
 
+CATCH_UP = """
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.schedules import IntervalSchedule
+
+from flows.prefect_catchup import find_newer
+from flows.provision import create_pool
+
+api, seconds = sys.argv[1], 5
+create_pool(api, "nobody")
+with SyncPrefectClient(api) as client:
+    flow_id = client.create_flow_from_name("platform-health")
+    schedule = DeploymentScheduleCreate(schedule=IntervalSchedule(interval=seconds), active=True)
+    deployment = client.create_deployment(
+        flow_id, "often", schedules=[schedule], work_pool_name="nobody", path=".", pull_steps=[],
+        entrypoint="flows.prefect_chores.platform_health",
+    )
+    where = FlowRunFilter.model_validate({"deployment_id": {"any_": [deployment]}})
+    for _ in range(120):
+        found = client.read_flow_runs(flow_run_filter=where, limit=200)
+        now = datetime.now(UTC)
+        due = sorted((run for run in found if run.expected_start_time < now), key=lambda run: run.expected_start_time)
+        if len(due) >= 3:
+            break
+        time.sleep(0.5)
+    client.update_deployment_schedule(deployment, client.read_deployment_schedules(deployment)[0].id, active=False)
+    print("due", len(due) >= 3, all(run.auto_scheduled for run in due))
+    print("newer", find_newer(client, due[0], now) is not None, find_newer(client, due[-1], now) is None)
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "flow-run", "execute", str(due[0].id)], capture_output=True, text=True
+    )
+    state = client.read_flow_run(due[0].id).state
+    print("state", state.type.value, state.name)
+    client.delete_deployment(deployment)
+    if state.name != "Skipped":
+        print(done.stdout, done.stderr)
+"""
+
+
+def test_prefect_flows_missed_schedule_catches_up_once(served: Served, tmp_path: Path) -> None:
+    """Of the runs a schedule made and nobody started, an older one ends as skipped, and the newest does the work."""
+    script = tmp_path / "catch_up.py"
+    script.write_text(CATCH_UP, encoding="utf-8")
+
+    ran = served.call(str(script), find_api(served.shop, {}) or "")
+
+    assert ran.stdout.splitlines() == ["due True True", "newer True True", "state COMPLETED Skipped"], ran.stderr
+
+
+def test_prefect_flows_chores_run_as_flows(served: Served) -> None:
+    """Health, metadata and exports run as flows of their own, by name, and are runs of their own in the history."""
+    script = """
+from flows.prefect_chores import daily_exports, metadata_sync, platform_health
+
+for flow in (platform_health, metadata_sync, daily_exports):
+    flow(project=".")
+"""
+    ran = served.call("-c", script)
+
+    assert ran.returncode == 0, ran.stderr
+    query = "select distinct pipeline from ops.pipeline_metrics where step = 'run' order by 1"
+    shown = served.call("-m", "flows", "sql", query, "--csv")
+    assert shown.stdout.split() == ["pipeline", "daily-exports", "metadata-sync", "platform-health", "shop"]
+
+
 VAULT = """
 import sys
 from pathlib import Path

@@ -105,10 +105,11 @@ function compareValues(a, b, numeric) {
   return numeric ? Number(a) - Number(b) : String(a).localeCompare(String(b), "en");
 }
 
-function cellFor(value, column) {
+function cellFor(value, column, target = null) {
   const numeric = isNumeric(column.format);
   const text = show(value, column.format);
-  const shown = column.format === "outcome" && value !== null ? element("span", { class: "pill pill-" + value }, text) : text;
+  const plain = target === null ? text : element("a", { href: target }, text);
+  const shown = column.format === "outcome" && value !== null ? element("span", { class: "pill pill-" + value }, text) : plain;
   const whole = ["date", "month", "instant"].includes(column.format) || column.name?.endsWith("_id");
   return element("td", { class: numeric ? "number" : whole ? "whole" : null }, shown);
 }

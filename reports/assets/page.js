@@ -1,6 +1,6 @@
 // Starts the page: figures, tabs, theme, print.
 
-const VIEWS = { chart: ChartView, table: TableView, compare: ComparisonView };
+const VIEWS = { chart: ChartView, choice: ChoiceView, table: TableView, compare: ComparisonView };
 
 class HeatView {
   constructor(id, spec) {
@@ -21,7 +21,14 @@ function startFigures() {
     picks.views.set(id, new (VIEWS[spec.type] ?? HeatView)(id, spec, picks));
   }
   for (const view of picks.views.values()) view.refresh();
-  return [...picks.views.values()];
+  window.addEventListener("hashchange", () => pickAsked(picks));
+  return picks;
+}
+
+// An address such as page.html#table=marts.sales_daily picks that value; another page leads here so.
+function pickAsked(picks) {
+  const asked = /^#([\w-]+)=(.+)$/.exec(location.hash);
+  if (asked && parcel.figures[asked[1]]?.type === "choice") picks.pick(asked[1], decodeURIComponent(asked[2]));
 }
 
 function startTabs(views) {
@@ -106,8 +113,10 @@ function startGates() {
 
 const parcel = JSON.parse(document.getElementById("parcel").textContent);
 const datasets = new Map(Object.entries(parcel.datasets).map(([id, data]) => [id, new Dataset(data)]));
-const views = startFigures();
+const picks = startFigures();
+const views = [...picks.views.values()];
 const parts = startTabs(views);
+pickAsked(picks);
 startPrint(views, parts);
 startTheme(views);
 startGates();

@@ -82,7 +82,7 @@ function ticksBetween(low, high, format) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= rough);
   const first = Math.ceil(low / step);
-  const values = Array.from({ length: Math.floor(high / step) - first + 1 }, (_, place) => (first + place) * step);
+  const values = Array.from({ length: Math.floor(high / step) - first + 1 }, (_, place) => Number(((first + place) * step).toPrecision(12)));
   return { tickvals: values, ticktext: values.map((value) => showShort(value, format)) };
 }
 

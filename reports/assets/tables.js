@@ -79,7 +79,7 @@ class TableView {
     this.page = Math.min(this.page, Math.max(0, Math.ceil(rows.length / this.spec.page_rows) - 1));
     const first = this.page * this.spec.page_rows;
     const shown = rows.slice(first, first + this.spec.page_rows);
-    const made = shown.map((row) => element("tr", {}, ...this.spec.columns.map((column, place) => cellFor(row[this.places[place]], column))));
+    const made = shown.map((row) => element("tr", {}, ...this.spec.columns.map((column, place) => cellFor(row[this.places[place]], column, this.target(row, column)))));
     this.table.tBodies[0].replaceChildren(...(made.length ? made : [this.nothing()]));
     this.root.querySelector('[data-role="narrowed"]').textContent = this.picks.wordsFor(this.spec);
     this.fillFoot(rows);
@@ -87,6 +87,12 @@ class TableView {
       this.page = page;
       this.refresh();
     });
+  }
+
+  // Where a value leads: to the page its row names.
+  target(row, column) {
+    const page = this.spec.links[column.name] === undefined ? null : row[this.dataset.at(this.spec.links[column.name])];
+    return page === null ? null : page.replace(/^[^#]*/, "$&.html");
   }
 
   nothing() {

@@ -1,0 +1,137 @@
+"""What follows every run, well or badly ended: alerts about the platform itself, and the pages that always stand."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from flows.job import Job
+from flows.journal import write_down
+from flows.outcome import PageOutcome
+from flows.paging import data_as_of, keep_page
+from flows.telling import tell, tell_failure, untold
+from lake.catalogue import restricted_of, show_release
+from lake.engine import Session
+from lake.errors import DeliveryError, SluiceError
+from lake.operations import show_operations
+from lake.releases import Release, current_release
+from reports.alerts import find_alerts, is_about_platform
+from reports.context import FailedRun, GateCount, PageContext
+from reports.page import Page, RenderedPage, find_pages, render
+
+RUN_FAILED = "run_failed"  # the rule that tells of failed runs, in a project that has it
+
+
+@contextmanager
+def after_run(job: Job) -> Iterator[Job]:
+    """Gives the job with a new session that sees the lake as readers do: the run's own may be what failed."""
+    restricted = restricted_of(list(job.project.contracts().values()))
+    with Session(job.settings.limits, job.store) as session:
+        show_operations(session, job.store, restricted.received)
+        release = current_release(session, job.store)
+        if release is not None:
+            show_release(session, job.store, release, restricted)
+        yield replace(job, session=session)
+
+
+def show_news(job: Job) -> None:
+    """Writes down what was noted since, and shows it."""
+    if job.run.events:
+        write_down(job, job.session)
+        show_operations(job.session, job.store, restricted_of(list(job.project.contracts().values())).received)
+
+
+def tell_platform(job: Job, failure: Exception | None) -> None:
+    """Evaluates the alert rules that read `ops` only, now that the run's own end is in it, and tells what is new.
+
+    A failure is told even where no rule does, or none can be evaluated. An alert that no channel took is noted, and is
+    told by the next run.
+    """
+    try:
+        rules = {name: rule for name, rule in find_alerts(job.project.alerts_dir).items() if is_about_platform(rule)}
+        news = untold(job, rules)
+    except SluiceError as error:
+        job.run.note("alerts-unevaluated", job.project.root.name, error=str(error))
+        rules, news = {}, []
+    try:
+        tell(job, news)
+    except DeliveryError as error:
+        job.run.note("alert-undelivered", job.project.root.name, error=error.message)
+    if failure is not None and RUN_FAILED not in rules:
+        tell_failed_run(job, failure)
+    job.findings.is_failure_told = True
+
+
+def tell_failed_run(job: Job, failure: Exception) -> None:
+    """Tells a failure by itself, without rule and history; one that no channel took is noted."""
+    try:
+        tell_failure(job, failure)
+    except DeliveryError as error:
+        job.run.note("alert-undelivered", job.project.root.name, error=error.message)
+
+
+def draw_standing_pages(job: Job) -> None:
+    """Draws the pages that stand beside every run into the output folder; one that cannot be drawn is noted."""
+    try:
+        pages = [page for page in find_pages(job.project.pages_dir).values() if page.drawn == "always"]
+        context = standing_context(job) if pages else None
+    except SluiceError as error:
+        job.run.note("page-undrawn", job.project.root.name, error=str(error))
+        return
+    for page in pages:
+        assert context is not None
+        _draw(job, page, context)
+
+
+def draw_standing(job: Job, page: Page) -> RenderedPage:
+    """Gives one standing page in all its media, for a mail."""
+    return render(page, job.session, standing_context(job))
+
+
+def standing_context(job: Job) -> PageContext:
+    """Gives what a page about the platform states: the release readers see, the newest run, and what its gates said."""
+    release = current_release(job.session, job.store)
+    return PageContext(
+        run_id=job.run.id,
+        release_id=None if release is None else release.id,
+        published_at=None if release is None else release.published_at,
+        data_as_of=data_as_of(job),
+        gates=tuple(GateCount(*row) for row in job.session.rows(NEWEST_GATES)),
+        timezone=job.settings.timezone,
+        currency=job.settings.currency,
+        failed_run=_failed_run(job, release),
+        withholds=False,
+    )
+
+
+NEWEST_GATES = """
+    select
+        stage, table_name,
+        count(*) filter (outcome = 'pass'), count(*) filter (outcome = 'warn'),
+        count(*) filter (outcome in ('fail', 'error'))
+    from ops.validation_results
+    where run_id = (select max_by(run_id, checked_at) from ops.validation_results)
+    group by stage, table_name
+    order by list_position(['raw', 'staging', 'intermediate', 'marts', 'pipeline'], stage), table_name
+"""
+
+
+def _failed_run(job: Job, release: Release | None) -> FailedRun | None:
+    rows = job.session.rows(
+        """
+        select run_id, outcome, error from ops.pipeline_metrics
+        where step = 'run' and pipeline = ? order by ended_at desc limit 1
+        """,
+        [job.project.root.name],
+    )
+    if release is None or not rows or rows[0][1] == "ok":
+        return None
+    return FailedRun(rows[0][0], rows[0][2] or "It was stopped.")
+
+
+def _draw(job: Job, page: Page, context: PageContext) -> None:
+    try:
+        path = keep_page(job, render(page, job.session, context, with_mail=False))
+    except (SluiceError, OSError) as error:  # a broken page, or a full disk: neither undoes what the run has done
+        job.run.note("page-undrawn", page.name, error=str(error))
+    else:
+        job.findings.pages.append(PageOutcome(page.name, str(path), None))
