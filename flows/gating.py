@@ -1,6 +1,5 @@
 """Gates in a run: checked, written down, and stopping what is downstream when closed."""
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,11 +10,10 @@ from checks.verdict import CheckResult, GateResult, require_passed
 from flows.building import Ground
 from flows.job import Job
 from flows.journal import write_journal
-from flows.planning import Layer, Plan
+from flows.planning import TABLE_NAME, Layer, Plan
 from lake.releases import Release
 
 PAGE_FIGURES = "ops.page_figures"  # what pages show; there once they are drawn, so checks that name it run last
-TABLE_NAME = re.compile(r"\b(?:raw|staging|intermediate|marts|reference)\.\w+")
 
 
 def gate_layer(job: Job, plan: Plan, layer: Layer) -> None:

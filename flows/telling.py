@@ -1,12 +1,17 @@
 """Alerts in a run: what the project's rules find, batches held back, and the run's own failure."""
 
+from dataclasses import replace
+
 from flows.job import Job
 from flows.planning import Plan
 from lake.engine import quote
-from lake.errors import SluiceError
+from lake.errors import DeliveryError, SluiceError
 from reports.alert_mail import Telling, alert_messages
-from reports.alerts import HISTORY_SCHEMA, Alert, AlertHeader, AlertRule, evaluate, history_rows, new_alerts
+from reports.alerts import HISTORY_SCHEMA, Alert, AlertHeader, AlertRule, address, evaluate, history_rows, new_alerts
+from reports.channels.channel import Channel, Message
 from reports.channels.choice import choose_channel
+
+UNREACHABLE = ("address-invalid", "recipients-refused")  # the fault of an address, not of the channel
 
 
 def tell_alerts(job: Job, plan: Plan) -> None:
@@ -14,7 +19,7 @@ def tell_alerts(job: Job, plan: Plan) -> None:
     found = [alert for rule in plan.alerts.values() for alert in evaluate(rule, job.session)]
     columns = ", ".join(quote(name) for name in HISTORY_SCHEMA.names)
     history = job.session.arrow(f"select {columns} from ops.alert_history").cast(HISTORY_SCHEMA)
-    news = new_alerts(plan.alerts, found, history)
+    news = address(new_alerts(plan.alerts, found, history), job.session)
     job.findings.alerts += [f"{alert.rule.header.title}: {alert.subject}: {alert.message}" for alert in news]
     _tell(job, news)
 
@@ -34,7 +39,7 @@ def tell_failure(job: Job, failure: Exception) -> None:
 def _tell(job: Job, alerts: list[Alert]) -> None:
     channel = choose_channel(job.settings)
     for message in alert_messages(alerts, Telling(job.run.id, job.run.started_at, job.settings.mail_to)):
-        said = channel.send(message)
+        said = _send(job, channel, message)
         job.run.note("alert-sent", message.subject, len(message.recipients), said=said)
         job.findings.deliveries.append(said)
     for alert, row in zip(alerts, history_rows(alerts, job.run.started_at).to_pylist(), strict=True):
@@ -49,3 +54,21 @@ def _tell(job: Job, alerts: list[Alert]) -> None:
             threshold=alert.threshold,
             **told,
         )
+
+
+def _send(job: Job, channel: Channel, message: Message) -> str:
+    """Sends a message and gives what is said of it; one person's goes to the others where that person has no address.
+
+    A person's address is data: it is struck out of whatever is said.
+    """
+    if message.instead is None:
+        return channel.send(message)
+    for recipient in message.recipients:
+        job.secrets.keep(recipient)
+    try:
+        return job.secrets.redact(channel.send(message))
+    except DeliveryError as error:
+        if error.code not in UNREACHABLE or not message.instead:
+            raise DeliveryError(error.code, job.secrets.redact(error.message), cure=error.cure) from None
+        job.run.note("recipient-unreachable", message.subject, None, code=error.code)
+        return channel.send(replace(message, recipients=message.instead, instead=None))
