@@ -13,6 +13,7 @@ from sql.build import Bench, Candidate, build_model
 from sql.commits import commit_candidate, consumed_versions
 from sql.inputs import Columns, Standing, prepare_inputs
 from sql.models import Model
+from sql.parameters import run_parameters
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,9 @@ def prepare_ground(job: Job, plan: Plan) -> Ground:
         run_id=job.run.id,
         landed=[f"raw.{contract.source}" for contract in plan.contracts],
     )
-    parameters = {"run_id": job.run.id, "run_started_at": job.run.started_at.isoformat()}
     released = {} if base is None else base.tables
     held = frozenset() if base is None else base.held
-    bench = Bench(job.session, job.store, plan.models, released, parameters, tables, held)
+    bench = Bench(job.session, job.store, plan.models, released, run_parameters(job.run), tables, held)
     return Ground(base, bench, None if base is None else _told(job, base))
 
 

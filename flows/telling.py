@@ -1,11 +1,14 @@
 """Alerts in a run: what the project's rules find, batches held back, and the run's own failure."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from flows.job import Job
-from flows.planning import Plan
-from lake.engine import quote
+from flows.planning import TABLE_NAME, Plan
+from lake.engine import literal, quote, scan_sql
 from lake.errors import DeliveryError, SluiceError
+from lake.tables import read_version
 from reports.alert_mail import Telling, alert_messages
 from reports.alerts import HISTORY_SCHEMA, Alert, AlertHeader, AlertRule, address, evaluate, history_rows, new_alerts
 from reports.channels.channel import Channel, Message
@@ -19,7 +22,7 @@ def tell_alerts(job: Job, plan: Plan) -> None:
     found = [alert for rule in plan.alerts.values() for alert in evaluate(rule, job.session)]
     columns = ", ".join(quote(name) for name in HISTORY_SCHEMA.names)
     history = job.session.arrow(f"select {columns} from ops.alert_history").cast(HISTORY_SCHEMA)
-    news = address(new_alerts(plan.alerts, found, history), job.session)
+    news = _address(job, new_alerts(plan.alerts, found, history))
     job.findings.alerts += [f"{alert.rule.header.title}: {alert.subject}: {alert.message}" for alert in news]
     _tell(job, news)
 
@@ -34,6 +37,33 @@ def tell_failure(job: Job, failure: Exception) -> None:
     )
     rule = AlertRule("run-failed", job.project.root, header, "")
     _tell(job, [Alert(rule, job.project.root.name, job.run.id, None, None, words)])
+
+
+def _address(job: Job, news: list[Alert]) -> list[Alert]:
+    """Gives the alerts with the person each is for; for this alone raw tables are read without their masks."""
+    selects = {alert.rule.header.recipients for alert in news if alert.rule.header.recipients}
+    names = {name for select in selects for name in TABLE_NAME.findall(select) if name.startswith("raw.")}
+    with _revealed(job, sorted(names)):
+        return address(news, job.session)
+
+
+@contextmanager
+def _revealed(job: Job, names: Sequence[str]) -> Iterator[None]:
+    """Shows raw tables as they are while the block runs, and as they were before when it is left."""
+    found = [version for name in names if (version := read_version(job.store, name)) is not None]
+    before = {}
+    for table in found:
+        schema, name = table.name.split(".")
+        where = f"schema_name = {literal(schema)} and view_name = {literal(name)}"
+        before[table.name] = job.session.value(f"select sql from duckdb_views() where {where}")
+    try:
+        for table in found:
+            scan = scan_sql([file.path for file in table.files], table.columns, evolved=table.evolved)
+            job.session.execute(f"create or replace view {table.name} as {scan}")
+        yield
+    finally:
+        for name, sql in before.items():
+            job.session.execute(f"drop view {name}; {sql}")
 
 
 def _tell(job: Job, alerts: list[Alert]) -> None:

@@ -25,11 +25,11 @@ budget_breach as (
         variance_ratio as measured,
         threshold,
         case
-            when budget_inr = 0 then printf('INR %s was spent without a budget.', actual_inr)
+            when budget_inr = 0 then 'INR ' || actual_inr || ' was spent without a budget.'
             else printf(
                 'INR %s was spent of a budget of INR %s: %.1f %% too much; allowed are %.0f %%.',
-                actual_inr, budget_inr, cast(variance_ratio * 100 as double),
-                cast(threshold * 100 as double)
+                cast(actual_inr as varchar), cast(budget_inr as varchar),
+                cast(variance_ratio * 100 as double), cast(threshold * 100 as double)
             )
         end as message,
     from measured
