@@ -22,6 +22,7 @@ from sql.models import find_models, upstream
 
 ROOT = Path(__file__).parents[1]
 MARTS = ("leave_summary", "incident_summary", "incidents_open", "expense_summary", "monthly_spend", "locum_summary")
+SUBJECTS = ("leave", "incident", "spend", "locum")
 PAGES = ("leave", "incidents", "expenses", "locums")
 ALERTS = ("budget_breach", "incident_past_sla", "ingestion_errors_daily")
 ORDER = tuple(model.name for model in upstream(find_models(ROOT / "sql"), MARTS))
@@ -54,9 +55,8 @@ def make_project(folder: Path) -> Path:
         *(f"sql/alerts/{name}.sql" for name in ALERTS),
         *(f"lake/contracts/{source}.yaml" for source in SOURCES),
         *(f"reports/pages/{name}.html.j2" for name in PAGES),
-        *(f"checks/pipeline/{path.name}" for path in sorted((ROOT / "checks/pipeline").glob("people_*"))),
+        *(f"checks/pipeline/{subject}_{what}.yml" for subject in SUBJECTS for what in ("reconciliation", "page_figures")),
         "sql/reference/holidays.csv",
-        "checks/intermediate/int_leave_days.yml",
     ]
     for name in files:
         if (ROOT / name).is_file():

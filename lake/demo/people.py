@@ -180,7 +180,7 @@ def _applications(count: int, staff: int) -> str:
 
 
 def _incidents(count: int, staff: int) -> str:
-    """One in twelve was never resolved, one in twenty opened again; a quarter of the lines was sent twice."""
+    """Of the last month a quarter is not resolved and a tenth opened again; a quarter of all was sent twice."""
     opened = f"1735669800 + 31536000 * number // {count}"
     return f"""
         with reported as (
@@ -192,6 +192,7 @@ def _incidents(count: int, staff: int) -> str:
                 case severity when 'critical' then 4 when 'high' then 24 when 'medium' then 72 else 168 end as sla_hours,
                 (13 + {drawn("owner", "number")} % {staff - 13})::bigint as owner_number,
                 ({drawn("fate", "number")} % 60)::integer as fate,
+                number >= {count * 11 // 12} or {drawn("forgotten", "number")} % 150 = 0 as is_recent,
                 -- three in ten take up to four times the hours there are
                 sla_hours * 36 * (1 + ({drawn("took", "number")} % 90)::bigint
                     + case when {drawn("late", "number")} % 10 < 3 then 100 + ({drawn("later", "number")} % 200)::bigint
@@ -201,10 +202,10 @@ def _incidents(count: int, staff: int) -> str:
         told as (
             select
                 *,
-                case when fate >= 5 then opened_second + took_seconds end as resolved_second,
+                case when fate >= 15 or not is_recent then opened_second + took_seconds end as resolved_second,
                 case
-                    when fate between 5 and 7 then opened_second + took_seconds + 7200
-                    when fate between 8 and 11 then opened_second + took_seconds // 2
+                    when fate between 15 and 20 and is_recent then opened_second + took_seconds + 7200
+                    when fate between 21 and 25 then opened_second + took_seconds // 2
                 end as reopened_second,
             from reported
         ),

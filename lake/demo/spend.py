@@ -92,7 +92,7 @@ def _budgets() -> str:
                 *,
                 case
                     when place <= {PLANTED_BREACHES} then floor(actual_inr / 1.25 / 100)::bigint * 100
-                    else greatest(ceil(actual_inr * 1.06 / 100)::bigint * 100, 20000)
+                    else greatest(ceil(actual_inr * 1.06 / 100)::bigint * 100, 5000)
                 end as amount_inr,
                 case when draw % 16 = 0 then 3 when draw % 4 = 0 then 2 else 1 end as last_revision,
             from drawn
