@@ -55,7 +55,11 @@ def make_project(folder: Path) -> Path:
         *(f"sql/alerts/{name}.sql" for name in ALERTS),
         *(f"lake/contracts/{source}.yaml" for source in SOURCES),
         *(f"reports/pages/{name}.html.j2" for name in PAGES),
-        *(f"checks/pipeline/{subject}_{what}.yml" for subject in SUBJECTS for what in ("reconciliation", "page_figures")),
+        *(
+            f"checks/pipeline/{subject}_{what}.yml"
+            for subject in SUBJECTS
+            for what in ("reconciliation", "page_figures")
+        ),
         "sql/reference/holidays.csv",
     ]
     for name in files:
@@ -72,9 +76,7 @@ def deliver(project: Path, rows: int = ROWS) -> dict[str, Planted]:
     return {planted.source: planted for planted in made}
 
 
-def run(
-    project: Path, marts: Sequence[str] = (), pages: Sequence[str] = (), *, at: datetime | None = None
-) -> Outcome:
+def run(project: Path, marts: Sequence[str] = (), pages: Sequence[str] = (), *, at: datetime | None = None) -> Outcome:
     """Runs the pipeline, as if it were `at`."""
     place = open_project(project)
     begun = begin_run("tester") if at is None else begin_run("tester", clock=lambda: at)

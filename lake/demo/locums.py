@@ -37,7 +37,7 @@ def _turns(shifts: int, locums: int) -> str:
             number,
             'LOC-' || lpad((1 + number % {locums})::varchar, 4, '0') as locum_id,
             {list(WARDS)}[1 + (number % {locums} % {len(WARDS)})::integer] as department_id,
-            1735689600 + ((number // {locums}) * {days} + number % 2) * 86400
+            1735689600 + ((number // {locums}) * {days} + number % {locums} % {days}) * 86400
                 + case when {drawn("night", "number")} % 2 = 0 then 8 else 20 end * 3600 as first_second,
         from range({shifts}) as numbers(number)
     """

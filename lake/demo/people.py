@@ -36,7 +36,10 @@ def people_tables(rows: int) -> tuple[DemoTable, ...]:
             APPLICATION_FAULTS,
         ),
         DemoTable(
-            "incidents", "incidents/incidents.jsonl", _incidents(max(LEAST_INCIDENTS, rows // 4), staff), INCIDENT_FAULTS
+            "incidents",
+            "incidents/incidents.jsonl",
+            _incidents(max(LEAST_INCIDENTS, rows // 4), staff),
+            INCIDENT_FAULTS,
         ),
         *spend_tables(rows, staff),
         *locum_tables(rows),
@@ -82,7 +85,9 @@ def _departments() -> str:
 def _staff(staff: int) -> str:
     """The first person heads the hospital, the next ones a department each, all others report to one of these."""
     heads = len(DEPARTMENTS)
-    place = f"case when number between 1 and {heads} then number - 1 else {drawn('staff-place', 'number')} % {heads} end"
+    place = (
+        f"case when number between 1 and {heads} then number - 1 else {drawn('staff-place', 'number')} % {heads} end"
+    )
     return f"""
         with people as (
             select
@@ -189,7 +194,8 @@ def _incidents(count: int, staff: int) -> str:
                 {opened} as opened_second,
                 ['critical', 'high', 'high', 'medium', 'medium', 'medium', 'low', 'low']
                     [1 + ({drawn("severity", "number")} % 8)::integer] as severity,
-                case severity when 'critical' then 4 when 'high' then 24 when 'medium' then 72 else 168 end as sla_hours,
+                case severity when 'critical' then 4 when 'high' then 24 when 'medium' then 72 else 168 end
+                    as sla_hours,
                 (13 + {drawn("owner", "number")} % {staff - 13})::bigint as owner_number,
                 ({drawn("fate", "number")} % 60)::integer as fate,
                 number >= {count * 11 // 12} or {drawn("forgotten", "number")} % 150 = 0 as is_recent,
