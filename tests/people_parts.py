@@ -14,11 +14,12 @@ from flows.pipeline import run_pipeline
 from flows.steps import plain_step
 from lake.demo.people import people_tables
 from lake.demo.planting import Planted, plant_all
-from lake.engine import EngineLimits, Session
+from lake.engine import EngineLimits, Session, literal
 from lake.project import open_project
 from lake.run import begin_run
 from lake.settings import Settings
 from sql.models import find_models, upstream
+from sql.parameters import bind_parameters
 
 ROOT = Path(__file__).parents[1]
 MARTS = ("leave_summary", "incident_summary", "incidents_open", "expense_summary", "monthly_spend", "locum_summary")
@@ -103,3 +104,35 @@ def good_lines(planted: Planted, faults: Mapping[str, pl.Expr], key: Sequence[st
     for expression in faults.values():
         lines = lines.filter(~expression)
     return lines.unique(list(key), keep="last", maintain_order=True)
+
+
+def fill_raw(session: Session, rows: int = ROWS) -> dict[str, Planted]:
+    """Makes the raw tables of the session from the demo's good rows, without landing; gives what was planted."""
+    made = plant_all(session, people_tables(rows), session.scratch / "inbox", seed=SEED)
+    contracts = open_project(ROOT).contracts()
+    for source in SOURCES:
+        columns = contracts[source].columns
+        defaults = ", ".join(
+            f"cast(coalesce(cast({column.name} as varchar), {column.default or 'null'}::varchar) as {column.sql_type})"
+            f" as {column.name}"
+            for column in columns
+        )
+        session.execute(
+            f"""
+            create or replace table raw.{source} as
+            select {defaults}, 'run-1' as _run_id, '{source}-1' as _batch_id,
+                timestamptz '2026-01-02 00:00:00+00' as _ingested_at, '{source}' as _source, _line + 2 as _line,
+                '{source}:' || _line as _record_id,
+            from demo_{source} where _fault in ('none', 'repeat')
+            """
+        )
+    holidays = literal(str(ROOT / "sql/reference/holidays.csv"))
+    session.execute(f"create or replace table reference.holidays as from read_csv({holidays})")
+    return {planted.source: planted for planted in made}
+
+
+def build_models(session: Session, at: datetime = NOW) -> None:
+    """Makes every model of people and spend in the session, as a table."""
+    for model in upstream(find_models(ROOT / "sql"), MARTS):
+        sql = bind_parameters(model.sql, {"run_started_at": f"timestamptz {literal(at.isoformat())}"})
+        session.execute(f"create or replace table {model.name} as {sql}")
