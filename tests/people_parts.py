@@ -24,6 +24,7 @@ from sql.parameters import bind_parameters
 ROOT = Path(__file__).parents[1]
 MARTS = ("leave_summary", "incident_summary", "incidents_open", "expense_summary", "monthly_spend", "locum_summary")
 SUBJECTS = ("leave", "incident", "spend", "locum")
+RECONCILIATIONS = tuple(f"{subject}_{what}" for subject in SUBJECTS for what in ("reconciliation", "page_figures"))
 PAGES = ("leave", "incidents", "expenses", "locums")
 ALERTS = ("budget_breach", "incident_past_sla", "ingestion_errors_daily")
 ORDER = tuple(model.name for model in upstream(find_models(ROOT / "sql"), MARTS))
@@ -47,20 +48,19 @@ class Hospital:
             return client.sql(query).fetchall()
 
 
-def make_project(folder: Path) -> Path:
-    """Gives a project with the contracts, models, checks, pages and alerts of people and spend, and no others."""
-    wanted = {name.replace(".", "/") for name in ORDER}
+def make_project(folder: Path, marts: Sequence[str] = MARTS, pages: Sequence[str] = PAGES) -> Path:
+    """Gives a project with what some marts and pages of people and spend need, all its alerts, and nothing else."""
+    order = upstream(find_models(ROOT / "sql"), marts)
+    models = [model.name.replace(".", "/") for model in order]
+    raw = {name.partition(".")[2] for model in order for name in model.inputs if name.startswith("raw.")}
+    whole = set(MARTS) <= set(marts)
     files = [
-        *(f"sql/{name}.sql" for name in wanted),
-        *(f"checks/{name}.yml" for name in wanted),
-        *(f"sql/alerts/{name}.sql" for name in ALERTS),
-        *(f"lake/contracts/{source}.yaml" for source in SOURCES),
-        *(f"reports/pages/{name}.html.j2" for name in PAGES),
-        *(
-            f"checks/pipeline/{subject}_{what}.yml"
-            for subject in SUBJECTS
-            for what in ("reconciliation", "page_figures")
-        ),
+        *(f"sql/{name}.sql" for name in models),
+        *(f"checks/{name}.yml" for name in models),
+        *(f"sql/alerts/{name}.sql" for name in ALERTS if whole or name != "budget_breach"),
+        *(f"lake/contracts/{source}.yaml" for source in SOURCES if source in raw),
+        *(f"reports/pages/{name}.html.j2" for name in pages),
+        *(f"checks/pipeline/{name}.yml" for name in RECONCILIATIONS if whole),
         "sql/reference/holidays.csv",
     ]
     for name in files:
