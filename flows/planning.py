@@ -99,9 +99,12 @@ def _read_by(rule: AlertRule) -> set[str]:
 
 
 def _pages_over(project: Project, wanted: Sequence[str], absent: Set[str]) -> dict[str, Page]:
-    """Gives the project's pages; where none is named, those that show no table another run makes."""
+    """Gives the project's pages; where none is named, those that show tables of this run and none of another's."""
     found = find_pages(project.pages_dir)
-    return {name: page for name, page in found.items() if wanted or not absent & set(TABLE_NAME.findall(page.source))}
+    if wanted or not absent:
+        return found
+    shown = {name: set(TABLE_NAME.findall(page.source)) for name, page in found.items()}
+    return {name: page for name, page in found.items() if shown[name] and not absent & shown[name]}
 
 
 def _restricted(contract: Contract) -> frozenset[str]:

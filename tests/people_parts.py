@@ -49,14 +49,17 @@ class Hospital:
 
 
 def make_project(folder: Path, marts: Sequence[str] = MARTS, pages: Sequence[str] = PAGES) -> Path:
-    """Gives a project with what some marts and pages of people and spend need, all its alerts, and nothing else."""
+    """Gives a project with what some marts and pages of people and spend need, all its alerts, and nothing else.
+
+    Checks are there with all marts only.
+    """
     order = upstream(find_models(ROOT / "sql"), marts)
     models = [model.name.replace(".", "/") for model in order]
     raw = {name.partition(".")[2] for model in order for name in model.inputs if name.startswith("raw.")}
     whole = set(MARTS) <= set(marts)
     files = [
         *(f"sql/{name}.sql" for name in models),
-        *(f"checks/{name}.yml" for name in models),
+        *(f"checks/{name}.yml" for name in models if whole),
         *(f"sql/alerts/{name}.sql" for name in ALERTS if whole or name != "budget_breach"),
         *(f"lake/contracts/{source}.yaml" for source in SOURCES if source in raw),
         *(f"reports/pages/{name}.html.j2" for name in pages),

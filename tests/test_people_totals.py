@@ -3,17 +3,34 @@
 Nothing here has seen the models: every total is computed anew from the files, or known from how they were made.
 """
 
+import json
+import shutil
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
 
+from flows.planning import make_plan
 from lake.demo.people_parts import DEPARTMENTS
 from lake.demo.spend import PLANTED_BREACHES, PLANTED_UNBUDGETED
-from tests.people_parts import NOW, PAGES, ROOT, SOURCES, Hospital, good_lines, open_hospital
+from lake.engine import EngineLimits, Session
+from lake.project import open_project
+from tests.people_parts import (
+    MARTS,
+    NOW,
+    PAGES,
+    ROOT,
+    SOURCES,
+    Hospital,
+    build_models,
+    good_lines,
+    open_hospital,
+    run,
+)
 
 INDIA = ZoneInfo("Asia/Kolkata")
 HOLIDAYS = pl.read_csv(ROOT / "sql/reference/holidays.csv", try_parse_dates=True)["holiday_on"].to_list()
@@ -323,3 +340,54 @@ def test_people_totals_show_nothing_restricted(hospital: Hospital) -> None:
     rows = [str(row) for name in ("staff", "leave_applications") for row in hospital.ask(f"from raw.{name}")]
     for words in planted:
         assert not any(words in text for text in [*pages, *events, *rows])
+
+
+def test_people_totals_of_one_mart_draw_its_page_alone(hospital: Hospital) -> None:
+    """A run asked for one mart draws the pages and judges the alerts of what it makes, and of nothing else."""
+    plan = make_plan(open_project(hospital.project), ["locum_summary"], ())
+    assert [page.name for page in plan.pages] == ["locums"]
+    assert set(plan.alerts) == {"ingestion_errors_daily"}
+    assert {contract.source for contract in plan.contracts} == {"departments", "locum_shifts", "locum_availability"}
+
+
+LATE = {
+    "expenses": "expense_id,department_id,category,spent_on,amount_inr,currency,receipt_number,claimed_by,"
+    "account_number\nLATE-1,CAR,travel,2025-03-31,1234.56,INR,,EMP-00001,\n",
+    "leave_applications": "application_id,staff_id,leave_type,status,first_on,last_on,is_first_half_day,"
+    "is_last_half_day,reason,applied_at\nLV-00000001,EMP-00002,casual,cancelled,2025-05-12,2025-05-13,false,false,,"
+    "2025-01-11T00:13:26+05:30\n",
+    "locum_shifts": "shift_id,department_id,locum_id,status,starts_at,ends_at\n"
+    "LATE-1,EMR,LOC-0002,assigned,2025-04-30T20:00:00+05:30,2025-05-01T08:00:00+05:30\n",
+}
+
+
+def test_people_totals_after_late_rows_are_those_of_a_whole_build(hospital: Hospital, tmp_path: Path) -> None:
+    """A late expense rebuilds its month, a shift over a month's end both; every mart equals one built from nothing."""
+    project = shutil.copytree(hospital.project, tmp_path / "late")
+    for part in ("checks", "reports/pages"):  # tried by the run before
+        shutil.rmtree(project / part)
+    for source, text in LATE.items():
+        (project / f"lake/data/inbox/{source}/late.csv").write_text(text)
+    outcome = run(project, at=NOW + timedelta(days=1))
+    assert outcome.failure is None
+    late = Hospital(project, hospital.planted, outcome)
+    built = late.ask(
+        "select subject, details ->> 'decision', details ->> 'partitions' from ops.audit_log"
+        f" where event = 'model-built' and run_id = '{outcome.run_id}'"
+    )
+    decisions = {name: (decision, json.loads(str(partitions or "[]"))) for name, decision, partitions in built}
+    assert decisions["marts.expense_summary"] == ("partitions", ["2025-03-01"])
+    assert decisions["marts.locum_summary"] == ("partitions", ["2025-04-01", "2025-05-01"])
+    # the application moved from January to May
+    assert decisions["staging.stg_leave_applications"] == ("partitions", ["2025-01-01", "2025-05-01"])
+    assert decisions["staging.stg_budgets"][0] == "unchanged"
+    with Session(EngineLimits("512MB", 2)) as session:
+        session.execute(f"attach '{project}/lake/data/lake.duckdb' as released (read_only)")
+        for source in SOURCES:
+            session.execute(f"create table raw.{source} as from released.raw.{source}")
+        session.execute("create table reference.holidays as from released.reference.holidays")
+        build_models(session, NOW + timedelta(days=1))
+        for mart in MARTS:
+            whole, kept = f"select * from marts.{mart}", f"select * from released.marts.{mart}"
+            assert session.rows(f"({whole} except all {kept}) union all ({kept} except all {whole})") == []
+            assert session.value(f"select count(*) from marts.{mart}") > 0
