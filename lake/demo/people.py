@@ -185,36 +185,9 @@ def _applications(count: int, staff: int) -> str:
 
 
 def _incidents(count: int, staff: int) -> str:
-    """Of the last month a quarter is not resolved and a tenth opened again; a quarter of all was sent twice."""
-    opened = f"1735669800 + 31536000 * number // {count}"
+    """A quarter of the incidents was sent twice: when it was reported, and when it was resolved."""
     return f"""
-        with reported as (
-            select
-                number,
-                {opened} as opened_second,
-                ['critical', 'high', 'high', 'medium', 'medium', 'medium', 'low', 'low']
-                    [1 + ({drawn("severity", "number")} % 8)::integer] as severity,
-                case severity when 'critical' then 4 when 'high' then 24 when 'medium' then 72 else 168 end
-                    as sla_hours,
-                (13 + {drawn("owner", "number")} % {staff - 13})::bigint as owner_number,
-                ({drawn("fate", "number")} % 60)::integer as fate,
-                number >= {count * 11 // 12} or {drawn("forgotten", "number")} % 150 = 0 as is_recent,
-                -- three in ten take up to four times the hours there are
-                sla_hours * 36 * (1 + ({drawn("took", "number")} % 90)::bigint
-                    + case when {drawn("late", "number")} % 10 < 3 then 100 + ({drawn("later", "number")} % 200)::bigint
-                    else 0 end) as took_seconds,
-            from range({count}) as numbers(number)
-        ),
-        told as (
-            select
-                *,
-                case when fate >= 15 or not is_recent then opened_second + took_seconds end as resolved_second,
-                case
-                    when fate between 15 and 20 and is_recent then opened_second + took_seconds + 7200
-                    when fate between 21 and 25 then opened_second + took_seconds // 2
-                end as reopened_second,
-            from reported
-        ),
+        with told as ({_fates(count, staff)}),
         lines as (
             select *, 0 as pass, number % 4 <> 0 as is_told from told
             union all
@@ -235,4 +208,32 @@ def _incidents(count: int, staff: int) -> str:
         from lines
         join demo_staff as owners on owners._line = lines.owner_number
         order by pass, number
+    """
+
+
+def _fates(count: int, staff: int) -> str:
+    """One row per incident: when it was reported, resolved and opened again.
+
+    Three in ten take up to four times the hours there are; of the last month a quarter is not resolved and a tenth was
+    opened again and is still open.
+    """
+    return f"""
+        select
+            number,
+            1735669800 + 31536000 * number // {count} as opened_second,
+            ['critical', 'high', 'high', 'medium', 'medium', 'medium', 'low', 'low']
+                [1 + ({drawn("severity", "number")} % 8)::integer] as severity,
+            case severity when 'critical' then 4 when 'high' then 24 when 'medium' then 72 else 168 end as sla_hours,
+            (13 + {drawn("owner", "number")} % {staff - 13})::bigint as owner_number,
+            ({drawn("fate", "number")} % 60)::integer as fate,
+            number >= {count * 11 // 12} or {drawn("forgotten", "number")} % 150 = 0 as is_recent,
+            opened_second + sla_hours * 36 * (1 + ({drawn("took", "number")} % 90)::bigint
+                + case when {drawn("late", "number")} % 10 < 3 then 100 + ({drawn("later", "number")} % 200)::bigint
+                else 0 end) as done_second,
+            case when fate >= 15 or not is_recent then done_second end as resolved_second,
+            case
+                when fate between 15 and 20 and is_recent then done_second + 7200
+                when fate between 21 and 25 then (opened_second + done_second) // 2
+            end as reopened_second,
+        from range({count}) as numbers(number)
     """
