@@ -94,7 +94,7 @@ def _send(job: Job, channel: Channel, message: Message) -> str:
     if message.instead is None:
         return channel.send(message)
     for recipient in message.recipients:
-        job.secrets.keep(recipient)
+        job.secrets.guard(recipient)
     try:
         return job.secrets.redact(channel.send(message))
     except DeliveryError as error:

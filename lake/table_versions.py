@@ -1,18 +1,21 @@
 """What a table is made of: its place, its files, and its versions as readers see them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 
 @dataclass(frozen=True)
 class Store:
-    """The lake's place: a folder or an object store's URI, and the store's options (credentials, endpoint)."""
+    """The lake's place: a folder or an object store's URI, and what it takes to reach the store.
+
+    `options` are credentials, region and endpoint in the spelling of delta-rs; `secret` is what DuckDB is told of them.
+    """
 
     uri: str
-    options: Mapping[str, str]
+    options: Mapping[str, str] = field(repr=False)
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def table_uri(self, name: str) -> str:
         """Gives the place of a table such as `marts.sales_daily`."""
@@ -33,7 +36,7 @@ class DataFile:
 class TableVersion:
     """One version of a Delta table: the files its readers see, and its columns as (name, DuckDB type).
 
-    `evolved` says that columns were added, so that older files may lack some.
+    `evolved` says that columns were added, so that older files may lack some. `properties` are those we gave the table.
     """
 
     name: str
@@ -43,6 +46,7 @@ class TableVersion:
     columns: tuple[tuple[str, str], ...]
     partition: tuple[str, ...]
     evolved: bool = False
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def row_count(self) -> int:
@@ -57,7 +61,10 @@ class TableVersion:
 
 @dataclass(frozen=True)
 class StagedFiles:
-    """Parquet files written into a table's folder and not committed: no reader sees them yet."""
+    """Parquet files written into a table's folder and not committed: no reader sees them yet.
+
+    `properties` are those of ours that a table which they are the first rows of is made with.
+    """
 
     name: str
     files: tuple[DataFile, ...]
@@ -65,6 +72,7 @@ class StagedFiles:
     columns: tuple[tuple[str, str], ...]
     schema: pa.Schema
     partition: tuple[str, ...]
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def row_count(self) -> int:
@@ -84,8 +92,3 @@ class Commit:
     version: int
     timestamp_ms: int
     metadata: Mapping[str, str]
-
-
-def local_folder(store: Store) -> Path | None:
-    """Gives the lake's folder when it is a local one, else None."""
-    return None if "://" in store.uri else Path(store.uri)

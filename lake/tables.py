@@ -7,26 +7,22 @@ invisible to every reader and swept by vacuum, so candidates cost one write, and
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from lake.engine import columns_of
 from lake.errors import CommitConflict, TableError
+from lake.objects import is_object_uri, patient, store_error
+from lake.table_commits import HOOKS, OUR_TABLES, commit_marks, commit_of, own_names, without_prefix
 from lake.table_versions import Commit, DataFile, StagedFiles, Store, TableVersion
 
 APPEND_RETRIES = 50  # concurrent appends never contradict each other: each retry only takes the next version number
-OUR_TABLES = {
-    "delta.enableExpiredLogCleanup": "false",  # else ledger and rollback die after 30 days
-    "delta.logRetentionDuration": "interval 36500 days",  # a cleanup that somebody asks for heeds only this one
-    "delta.checkpointInterval": "50",
-}
 TRY_AGAIN = "Run it again; nothing was lost or written twice."
-METADATA_PREFIX = "sluice."
 EVOLVED = "columns were added"  # the table's description says so: readers then look for columns by name, file by file
 
 
@@ -47,14 +43,6 @@ def expect_version(store: Store, name: str, version: int | None) -> TableVersion
     return found
 
 
-def changed_files(store: Store, name: str, old: int, new: int) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
-    """Gives the files that went and the files that came between two versions of a table."""
-    before = {file.path: file for file in expect_version(store, name, old).files}
-    after = {file.path: file for file in expect_version(store, name, new).files}
-    removed = tuple(file for path, file in before.items() if path not in after)
-    return removed, tuple(file for path, file in after.items() if path not in before)
-
-
 def commit_files(
     store: Store,
     name: str,
@@ -69,7 +57,8 @@ def commit_files(
     """Commits staged files in one log entry and gives the new version.
 
     `expected_version` is the version the caller read (None: the table must not exist yet); anything newer raises
-    CommitConflict and nothing is committed. `transaction` marks the commit so that it cannot be made twice.
+    CommitConflict and nothing is committed. `transaction` marks the commit so that it cannot be made twice. Everything
+    may be replaced by rows of other columns, in that same entry.
     """
     if expected_version is None:
         _create(store, name, staged)
@@ -77,11 +66,14 @@ def commit_files(
     table = _open(store, name, expected_version)
     if table is None:
         raise TableError("table-missing", f"Table {name} has no version {expected_version}.", cure="Was it removed?")
-    replaced = (
-        _describe(store, name, table).files if replace == "everything" else () if replace == "nothing" else replace
-    )
-    if staged is not None and replace == "everything" and not _same_types(table, staged):
-        return _replace_schema(store, staged, expected_version, metadata or {})
+    if staged is not None and replace == "everything":
+        if tuple(table.metadata().partition_columns) != staged.partition:
+            return _repartition(store, staged, expected_version, metadata or {})
+        marks = commit_marks(metadata or {}, transaction, transaction_version, retries=0)
+        _write(table, _additions(staged, table), marks, Schema.from_arrow(staged.schema))
+        return table.version()
+    everything = replace == "everything"
+    replaced = _describe(store, name, table).files if everything else () if isinstance(replace, str) else replace
     table = _evolve(table, staged)
     actions: list[AddAction | RemoveAction] = [*_removals(replaced, table), *_additions(staged, table)]
     _commit(table, actions, metadata or {}, transaction, transaction_version, retries=0)
@@ -103,9 +95,19 @@ def append_files(store: Store, name: str, staged: StagedFiles, metadata: Mapping
 
 def restore_version(store: Store, name: str, version: int) -> int:
     """Makes an older version the newest one, in one commit, and gives its new number."""
-    with _translated(name):
+    with _translated(name, store.uri):
         table = _expect_table(store, name)
         table.restore(version, commit_properties=CommitProperties(max_commit_retries=0))
+        return table.version()
+
+
+def set_properties(store: Store, name: str, version: int, properties: Mapping[str, str]) -> int:
+    """Gives a version of a table other properties of ours, in one commit; raises CommitConflict when it has moved."""
+    table = _open(store, name, version)
+    assert table is not None
+    with _translated(name, store.uri):
+        once = CommitProperties(max_commit_retries=0)
+        table.alter.set_table_properties(own_names(properties), raise_if_not_exists=False, commit_properties=once)
         return table.version()
 
 
@@ -114,9 +116,9 @@ def read_commits(store: Store, name: str, after: int) -> list[Commit]:
     table = _open(store, name)
     if table is None or table.version() <= after:
         return []
-    with _translated(name):
+    with _translated(name, store.uri):
         history = table.history(table.version() - after)
-    commits = [_commit_of(entry) for entry in history if entry["version"] > after]
+    commits = [commit_of(entry) for entry in history if entry["version"] > after]
     return sorted(commits, key=lambda commit: commit.version)
 
 
@@ -128,7 +130,7 @@ def transaction_of(store: Store, name: str, transaction: str, version: int | Non
 
 def vacuum_table(store: Store, name: str, keep_versions: Sequence[int], keep_hours: int) -> int:
     """Deletes files that none of the kept versions names and that are older than `keep_hours`; gives how many."""
-    with _translated(name):
+    with _translated(name, store.uri):
         return len(
             _expect_table(store, name).vacuum(
                 retention_hours=keep_hours,
@@ -142,16 +144,16 @@ def vacuum_table(store: Store, name: str, keep_versions: Sequence[int], keep_hou
 
 def compact_table(store: Store, name: str) -> int:
     """Joins a table's small files into large ones, in one commit, and gives the new version."""
-    with _translated(name):
+    with _translated(name, store.uri):
         table = _expect_table(store, name)
-        table.optimize.compact(post_commithook_properties=_hooks())
+        table.optimize.compact(post_commithook_properties=HOOKS)
         return table.version()
 
 
 def _open(store: Store, name: str, version: int | None = None) -> DeltaTable | None:
-    with _translated(name):
+    with _translated(name, store.uri):
         try:
-            return DeltaTable(store.table_uri(name), version=version, storage_options=dict(store.options) or None)
+            return DeltaTable(store.table_uri(name), version=version, storage_options=patient(store.options))
         except TableNotFoundError:
             return None
 
@@ -185,44 +187,41 @@ def _describe(store: Store, name: str, table: DeltaTable) -> TableVersion:
     )
     schema = pa.schema(table.schema().to_arrow())
     evolved = EVOLVED in (table.metadata().description or "")
-    return TableVersion(name, uri, table.version(), files, columns_of(schema), partition, evolved)
+    ours = without_prefix(table.metadata().configuration)
+    return TableVersion(name, uri, table.version(), files, columns_of(schema), partition, evolved, ours)
 
 
-def _create(store: Store, name: str, staged: StagedFiles | None) -> None:
+def _create(
+    store: Store,
+    name: str,
+    staged: StagedFiles | None,
+    mode: Literal["error", "overwrite"] = "error",
+) -> DeltaTable:
     if staged is None:
         raise TableError("table-missing", f"Table {name} does not exist and nothing is staged for it.")
-    with _translated(name):
-        DeltaTable.create(
+    with _translated(name, store.uri):
+        return DeltaTable.create(
             store.table_uri(name),
             Schema.from_arrow(staged.schema),
-            mode="error",
+            mode=mode,
             partition_by=list(staged.partition) or None,
-            configuration=OUR_TABLES,
-            storage_options=dict(store.options) or None,
-        )
-
-
-def _same_types(table: DeltaTable, staged: StagedFiles) -> bool:
-    known = columns_of(pa.schema(table.schema().to_arrow()))
-    return known == staged.columns and tuple(table.metadata().partition_columns) == staged.partition
-
-
-def _replace_schema(store: Store, staged: StagedFiles, version: int, metadata: Mapping[str, str]) -> int:
-    """Gives a table other columns or partitioning, then its rows: two commits, the second is the one to publish."""
-    with _translated(staged.name):
-        table = DeltaTable.create(
-            store.table_uri(staged.name),
-            Schema.from_arrow(staged.schema),
-            mode="overwrite",
-            partition_by=list(staged.partition) or None,
-            configuration=OUR_TABLES,
-            storage_options=dict(store.options) or None,
+            configuration={**OUR_TABLES, **own_names(staged.properties)},
+            raise_if_key_not_exists=False,
+            storage_options=patient(store.options),
             commit_properties=CommitProperties(max_commit_retries=0),
         )
+
+
+def _repartition(store: Store, staged: StagedFiles, version: int, metadata: Mapping[str, str]) -> int:
+    """Gives a table another partitioning, then its rows: two commits, of which only the second is ever published.
+
+    Delta's library can do no better; so nobody does it to raw, whose head is the truth.
+    """
+    table = _create(store, staged.name, staged, mode="overwrite")
     if table.version() != version + 1:
         raise CommitConflict(
             "commit-conflict",
-            f"Another writer committed to {staged.name} while its columns were replaced.",
+            f"Another writer committed to {staged.name} while its partitioning was replaced.",
             cure=TRY_AGAIN,
         )
     _commit(table, _additions(staged, table), metadata, None, 1, retries=0)
@@ -230,7 +229,7 @@ def _replace_schema(store: Store, staged: StagedFiles, version: int, metadata: M
 
 
 def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
-    """Adds staged columns that the table lacks; a column of another type is a TableError."""
+    """Adds staged columns that the table lacks, and says when they lack some; one of another type is a TableError."""
     if staged is None:
         return table
     known = dict(columns_of(pa.schema(table.schema().to_arrow())))
@@ -243,15 +242,14 @@ def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
             f"Column {name!r} of {staged.name} is {old} in the lake and {new} in what was staged.",
             cure="Rebuild the table whole, or publish it under a new name.",
         )
-    added = [field for field in staged.schema if field.name not in known]
-    if added:
-        with _translated(staged.name):
-            if table.metadata().description != EVOLVED:  # first: readers must know before a column can be lacking
-                table.alter.set_table_description(EVOLVED, commit_properties=CommitProperties(max_commit_retries=0))
-            table.alter.add_columns(
-                list(Schema.from_arrow(pa.schema([field.with_nullable(True) for field in added])).fields),
-                commit_properties=CommitProperties(max_commit_retries=0),
-            )
+    once = CommitProperties(max_commit_retries=0)
+    added = [field.with_nullable(True) for field in staged.schema if field.name not in known]
+    is_lacking = bool(added) or len(found) < len(known)
+    with _translated(staged.name, table.table_uri):
+        if is_lacking and table.metadata().description != EVOLVED:  # first: readers must know before a column can lack
+            table.alter.set_table_description(EVOLVED, commit_properties=once)
+        if added:
+            table.alter.add_columns(list(Schema.from_arrow(pa.schema(added)).fields), commit_properties=once)
     return table
 
 
@@ -299,42 +297,30 @@ def _commit(
     *,
     retries: int,
 ) -> None:
-    properties = _properties(metadata, transaction, transaction_version, retries=retries)
-    with _translated(table.table_uri):
+    _write(table, actions, commit_marks(metadata, transaction, transaction_version, retries=retries))
+
+
+def _write(
+    table: DeltaTable,
+    actions: Sequence[AddAction | RemoveAction],
+    properties: CommitProperties,
+    schema: Schema | None = None,
+) -> None:
+    """Writes one log entry; with a schema it also removes every file there is and gives the table that schema."""
+    with _translated(table.table_uri, table.table_uri):
         table.create_write_transaction(
             list(actions),
-            mode="append",
-            schema=table.schema(),
+            mode="append" if schema is None else "overwrite",
+            schema=schema or table.schema(),
             partition_by=list(table.metadata().partition_columns) or None,
             commit_properties=properties,
-            post_commithook_properties=_hooks(),
+            post_commithook_properties=HOOKS,
         )
         table.update_incremental()
 
 
-def _properties(
-    metadata: Mapping[str, str], transaction: str | None, transaction_version: int, *, retries: int
-) -> CommitProperties:
-    return CommitProperties(
-        custom_metadata={f"{METADATA_PREFIX}{key}": value for key, value in metadata.items()},
-        max_commit_retries=retries,
-        app_transactions=None if transaction is None else [Transaction(transaction, transaction_version)],
-    )
-
-
-def _hooks() -> PostCommitHookProperties:
-    return PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
-
-
-def _commit_of(entry: Mapping[str, Any]) -> Commit:
-    ours = {
-        key.removeprefix(METADATA_PREFIX): str(value) for key, value in entry.items() if key.startswith(METADATA_PREFIX)
-    }
-    return Commit(int(entry["version"]), int(entry.get("timestamp", 0)), ours)
-
-
 @contextmanager
-def _translated(name: str) -> Iterator[None]:
+def _translated(name: str, place: str) -> Iterator[None]:
     """Turns Delta's exceptions into ours, in one place."""
     try:
         yield
@@ -343,6 +329,10 @@ def _translated(name: str) -> Iterator[None]:
         raise CommitConflict("commit-conflict", message, cure=TRY_AGAIN) from error
     except TableNotFoundError:
         raise
+    except OSError as error:
+        if not is_object_uri(place):
+            raise
+        raise store_error(place, error) from error
     except DeltaError as error:
         if "already exists" in str(error):
             message = f"Another writer created {name} first: {error}."

@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.contract import Column, Contract
-from lake.drafting.draft import draft_contract, snake_case
+from lake.drafting.draft import draft_contract
 from lake.engine import EngineLimits, Session
 from lake.errors import SourceError
 from lake.landing.drift import Drift
 from lake.landing.validation import typed_select
+from lake.naming import snake_case
 from lake.odcs.reader import read_contract
 from lake.table_versions import Store
 from tests.landing_parts import land
@@ -231,6 +232,12 @@ def test_draft_reads_every_delimited_file(tmp_path: Path, name: str, text: str, 
     assert contract.server.path == (tmp_path / name).as_posix()
     assert [column.name for column in contract.columns][:3] == ["order_id", "placed_on", "placed_at"]
     assert (contract.source, contract.key) == ("orders", ("order_id",))
+
+
+def test_draft_of_lists_that_are_always_empty(tmp_path: Path) -> None:
+    """A list in which nothing ever stood is a list of whatever will come."""
+    contract = drafted(write(tmp_path, "e.jsonl", '{"id": 1, "tags": []}\n{"id": 2, "tags": []}\n'))
+    assert types(contract)["tags"] == "json"
 
 
 def test_draft_finds_the_encoding(tmp_path: Path) -> None:

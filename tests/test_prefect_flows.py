@@ -171,3 +171,33 @@ with SyncPrefectClient({api!r}) as client:
     swept = served.call("-c", script)
 
     assert swept.stdout.split() == ["True", "CRASHED"], swept.stderr
+
+
+VAULT = """
+import sys
+from pathlib import Path
+from flows.vault import open_vault
+from lake.errors import SettingsError
+
+secrets = open_vault(Path(sys.argv[1]))
+for name in sys.argv[2:]:
+    try:
+        print(secrets.reveal(name))
+    except SettingsError as error:
+        print(error.code)
+print("prefect" in sys.modules)
+"""
+
+
+def test_prefect_flows_secret_blocks_are_the_last_place(served: Served, tmp_path: Path) -> None:
+    """A secret in a Secret block is found by its name; `.env` comes first, and what is nowhere is told."""
+    save = "from prefect.blocks.system import Secret\nSecret(value='from-a-block').save('meter-token', overwrite=True)"
+    saved = served.call("-c", save)
+    assert saved.returncode == 0, saved.stderr
+    (served.shop / ".env").write_text("OTHER_TOKEN=from-dotenv\n", encoding="utf-8")
+
+    found = served.call("-c", VAULT, str(served.shop), "METER_TOKEN", "OTHER_TOKEN", "NO_TOKEN")
+    alone = served.call("-c", VAULT, str(tmp_path), "METER_TOKEN")
+
+    assert found.stdout.split() == ["from-a-block", "from-dotenv", "secret-missing", "True"], found.stderr
+    assert alone.stdout.split() == ["secret-missing", "False"], alone.stderr

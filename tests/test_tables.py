@@ -1,7 +1,7 @@
 """Delta tables: pinned reads, staged files, commits that cannot be made twice or over somebody else's."""
 
+from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import polars
 import pytest
@@ -12,30 +12,27 @@ from lake.staged_files import stage_files
 from lake.table_versions import Store
 from lake.tables import (
     append_files,
-    changed_files,
     commit_files,
     compact_table,
     read_commits,
     read_version,
     restore_version,
+    set_properties,
     transaction_of,
     vacuum_table,
 )
+from tests.store_parts import both, lake_keys
 
+pytestmark = both
 ROWS = """
     select i as id, i * 1.25 as amount, case when i % 3 = 0 then null else 'p ' || i % 3 end as part from range(9) t(i)
 """
 
 
 @pytest.fixture
-def session():
-    with Session(EngineLimits()) as opened:
+def session(store):
+    with Session(EngineLimits(), store) as opened:
         yield opened
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "lake"), {})
 
 
 def rows_of(session: Session, store: Store, name: str, version: int | None = None) -> list[tuple]:
@@ -62,7 +59,7 @@ def test_partitioned_tables_read_back_whole_with_null_and_odd_values(session, st
         store, "marts.x", stage_files(session, store, "marts.x", query, partition=["part"]), expected_version=None
     )
     assert session.rows(f"from ({query}) order by all") == rows_of(session, store, "marts.x")
-    frame = polars.read_delta(store.table_uri("marts.x")).sort("id")
+    frame = polars.read_delta(store.table_uri("marts.x"), storage_options=dict(store.options)).sort("id")
     assert frame["amount"].sum() == Decimal("45.00")
     assert frame["part"].null_count() == 3
 
@@ -83,10 +80,56 @@ def test_replacing_one_partitions_files_leaves_the_others(session, store):
     )
     new = commit_files(store, "marts.x", staged, expected_version=old, replace=touched)
     assert [row[0] for row in rows_of(session, store, "marts.x")] == [0, 2, 3, 5, 6, 8, 100]
-    removed, added = changed_files(store, "marts.x", old, new)
-    assert [file.path for file in removed] == [file.path for file in touched]
-    assert [file.row_count for file in added] == [1]
+    after = read_version(store, "marts.x", new)
+    assert after is not None
+    assert {file.path for file in found.files} - {file.path for file in after.files} == {touched[0].path}
+    assert [file.row_count for file in after.files if file not in found.files] == [1]
     assert len(rows_of(session, store, "marts.x", old)) == 9
+
+
+def test_replacing_everything_by_other_columns_is_one_commit(session, store):
+    """Rows of other types and names take the place of all rows in one log entry: no head in between is empty."""
+    version = commit_files(store, "raw.x", stage_files(session, store, "raw.x", ROWS), expected_version=None)
+    other = stage_files(session, store, "raw.x", f"select id::decimal(20,0) as id, amount, 1 as extra from ({ROWS})")
+    new = commit_files(
+        store,
+        "raw.x",
+        other,
+        expected_version=version,
+        replace="everything",
+        metadata={"why": "wider"},
+        transaction="t",
+    )
+    found, before = read_version(store, "raw.x"), read_version(store, "raw.x", version)
+    assert found is not None
+    assert before is not None
+    assert (new, found.row_count) == (version + 1, 9)
+    assert found.columns == (("id", "DECIMAL(20,0)"), ("amount", before.columns[1][1]), ("extra", "INTEGER"))
+    assert [name for name, _ in before.columns] == ["id", "amount", "part"]
+    assert read_commits(store, "raw.x", version)[0].metadata == {"why": "wider"}
+    assert transaction_of(store, "raw.x", "t") == 1
+    with pytest.raises(CommitConflict, match="Another writer committed"):
+        commit_files(store, "raw.x", other, expected_version=version, replace="everything")
+    late = stage_files(session, store, "raw.x", f"select id::double as id, amount, 1 as extra from ({ROWS})")
+    with pytest.raises(CommitConflict, match="Another writer committed"):
+        commit_files(store, "raw.x", late, expected_version=version, replace="everything")
+    assert restore_version(store, "raw.x", version) == new + 1
+    assert read_version(store, "raw.x").columns == before.columns
+
+
+def test_a_tables_own_properties_are_kept_and_contested(session, store):
+    """Properties given at birth are read back, outlive a change of columns, and are changed by one writer at a time."""
+    staged = replace(stage_files(session, store, "raw.x", ROWS), properties={"promise": '{"key": ["id"]}'})
+    version = commit_files(store, "raw.x", staged, expected_version=None)
+    assert read_version(store, "raw.x").properties == {"promise": '{"key": ["id"]}'}
+    wider = stage_files(session, store, "raw.x", f"select id::decimal(20,0) as id from ({ROWS})")
+    version = commit_files(store, "raw.x", wider, expected_version=version, replace="everything")
+    new = set_properties(store, "raw.x", version, {"promise": "{}"})
+    assert read_version(store, "raw.x").properties == {"promise": "{}"}
+    assert read_version(store, "raw.x", version).properties == {"promise": '{"key": ["id"]}'}
+    with pytest.raises(CommitConflict, match="Another writer committed"):
+        set_properties(store, "raw.x", version, {"promise": "late"})
+    assert read_version(store, "raw.x").version == new
 
 
 def test_a_commit_over_a_version_that_moved_is_refused(session, store):
@@ -141,7 +184,7 @@ def test_vacuum_keeps_named_versions_and_sweeps_what_was_never_committed(session
     assert vacuum_table(store, "marts.x", [kept], keep_hours=0) == 2
     assert len(rows_of(session, store, "marts.x", kept)) == 9
     assert len(rows_of(session, store, "marts.x")) == 1
-    assert not Path(orphan.files[0].path).exists()
+    assert not [key for key in lake_keys(store) if orphan.files[0].path.endswith(key)]
 
 
 def test_restore_and_compact_keep_the_rows(session, store):
@@ -178,7 +221,9 @@ def test_a_whole_replacement_may_change_types_and_partitioning(session, store):
     assert found is not None
     assert found.partition == ("part",)
     assert len(rows_of(session, store, "marts.x", old)) == 9
-    assert polars.read_delta(store.table_uri("marts.x"))["flag"].to_list() == [True]
+    assert polars.read_delta(store.table_uri("marts.x"), storage_options=dict(store.options))["flag"].to_list() == [
+        True
+    ]
     restore_version(store, "marts.x", old)
     assert len(rows_of(session, store, "marts.x")) == 9
     again = commit_files(

@@ -8,28 +8,28 @@ count at once. Run again, a batch that is there is left alone and one that is no
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from lake.archive import check_unchanged, keep, make_working_file
 from lake.contract import Contract
-from lake.engine import Session, literal, quote, scan_sql
-from lake.errors import CommitConflict, SettingsError, SourceError, TableError
+from lake.engine import Session, literal, quote, room_for_engine, scan_sql
+from lake.errors import CommitConflict, SourceError, TableError
 from lake.formats.opening import open_reading
 from lake.formats.reading import Located, Reading
 from lake.landing.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, raw_name
 from lake.landing.committing import landing_of
-from lake.landing.drift import Drift, accept_columns
+from lake.landing.drift import Drift
 from lake.landing.duplicates import find_duplicates
+from lake.landing.promises import promise_of, to_property
+from lake.landing.received_columns import judge_columns, note_unfit
 from lake.landing.validation import typed_select
+from lake.landing.widening import MANY_ROWS, fit_raw
 from lake.quarantine import stage_refused
 from lake.run import Run
 from lake.staged_files import stage_files
-from lake.table_versions import StagedFiles, Store, TableVersion, local_folder
-from lake.tables import read_version
+from lake.table_versions import StagedFiles, Store, TableVersion
 
 LARGE_BYTES = 256 << 20  # from here on a batch is kept compressed while it is judged
-MANY_ROWS = 1_000_000  # from here on raw files are written in any order, by every thread its own
 METADATA_COLUMNS = (
     ("_run_id", "VARCHAR"),
     ("_batch_id", "VARCHAR"),
@@ -73,7 +73,7 @@ def archiving(store: Store, batch: Batch, run: Run) -> Iterator[None]:
     Compressing takes one core for a while that reading leaves idle; nothing is committed before it is done.
     """
     with ThreadPoolExecutor(1) as pool:
-        kept = pool.submit(keep, batch.delivery, batch.receipt, archive_root(store))
+        kept = pool.submit(keep, batch.delivery, batch.receipt, store)
         try:
             yield
         finally:
@@ -98,24 +98,31 @@ def judge(
 ) -> PreparedBatch:
     """Reads and judges a batch against raw, leaving out the rows of the batch `without`, and stages what lands.
 
+    A delivery of a table that is replaced is judged by itself, and its commit will remove every row there is.
     `replayed` is a table (`place`, `record_id`) of the quarantined records that the lines of a replay are.
     """
     contract = batch.contract
+    if batch.delivery.fault is not None:
+        raise batch.delivery.fault
+    base = fit_raw(session, store, contract, run)
     session.clear_landing(is_large=batch.receipt.byte_count > LARGE_BYTES)
     file = make_working_file(
         batch.delivery, batch.receipt, session.scratch, contract.server.options.get("encoding", "utf-8")
     )
     reading = open_reading(session, contract, batch.delivery, file)
-    drift = accept_columns(contract, reading.columns, batch.delivery.origin)
+    drift = judge_columns(session, contract, reading, base, batch, run)
     reading, located = _load(session, contract, reading, drift)
     check_unchanged(batch.delivery, batch.receipt)
+    note_unfit(session, contract, reading, drift, batch, run)
     session.execute(f"create or replace view landing.numbered as {located.numbered}")
-    base = read_version(store, raw_name(contract))
-    show_raw(session, contract, base, without)
+    is_whole = contract.load == "replace" and without is None and replayed is None
+    show_raw(session, contract, replace(base, files=()) if is_whole and base is not None else base, without)
     columns = [column.name for column in contract.columns]
     find_duplicates(session, contract, columns, "landing.rows", f"raw.{quote(contract.source)}")
-    loaded = _Loaded(reading, located, (*columns, *drift.added))
+    loaded = _Loaded(reading, located, (*columns, *(kept for _, kept in drift.added)))
     prepared = _split(session, store, batch, run, loaded, base, replayed)
+    if is_whole and base is not None:
+        prepared = replace(prepared, replaced=base.files)
     run.note("batch-judged", contract.source, prepared.read_count, batch_id=batch.batch_id, **prepared.counts)
     return prepared
 
@@ -140,16 +147,6 @@ def show_raw(session: Session, contract: Contract, base: TableVersion | None, wi
         scan = scan_sql([file.path for file in base.files], base.columns, evolved=base.evolved)
     where = "" if without is None else f" where _batch_id is distinct from {literal(without)}"
     session.execute(f"create or replace view raw.{quote(contract.source)} as from ({scan}){where}")
-
-
-def archive_root(store: Store) -> Path:
-    """Gives the folder the archive lives in."""
-    folder = local_folder(store)
-    if folder is None:
-        raise SettingsError(
-            "lake-not-local", f"The lake {store.uri!r} is no local folder.", cure="Set LAKE_URI to a folder for now."
-        )
-    return folder
 
 
 def _load(session: Session, contract: Contract, reading: Reading, drift: Drift) -> tuple[Reading, Located]:
@@ -182,7 +179,8 @@ def _load(session: Session, contract: Contract, reading: Reading, drift: Drift) 
 
 def _load_rows(session: Session, contract: Contract, reading: Reading, drift: Drift) -> None:
     select = typed_select(contract, reading.columns, reading.select(), drift)
-    session.execute(f"create or replace table landing.rows as {select}")
+    with room_for_engine(session.scratch):
+        session.execute(f"create or replace table landing.rows as {select}")
 
 
 def _split(
@@ -230,7 +228,7 @@ def _watermark(session: Session, contract: Contract) -> str | None:
 
 
 def _stage_accepted(session: Session, store: Store, batch: Batch, run: Run, columns: Sequence[str]) -> StagedFiles:
-    return stage_files(
+    staged = stage_files(
         session,
         store,
         raw_name(batch.contract),
@@ -238,6 +236,7 @@ def _stage_accepted(session: Session, store: Store, batch: Batch, run: Run, colu
         partition=batch.contract.partition,
         any_order=session.value("select count(*) from landing.rows") >= MANY_ROWS,
     )
+    return replace(staged, properties=to_property(promise_of(batch.contract)))
 
 
 def accepted_select(session: Session, batch: Batch, run: Run, columns: Sequence[str]) -> str:

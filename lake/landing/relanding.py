@@ -13,13 +13,14 @@ from lake.contract import Contract
 from lake.engine import Session, literal, quote, scan_sql
 from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
-from lake.landing.batch import BATCH_ID_DIGITS, Batch, PreparedBatch, identify, raw_name
+from lake.landing.batch import Batch, PreparedBatch, identify, raw_name
 from lake.landing.committing import set_aside
-from lake.landing.judging import archive_root, archiving, judge
+from lake.landing.judging import archiving, judge
 from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
-from lake.sources.delivery import Delivery
+from lake.sources.archives import MEMBER, is_archive, recall_member, split_origin
+from lake.sources.delivery import BATCH_ID_DIGITS, PULL, Delivery
 from lake.sources.files import file_delivery
 from lake.sources.visit import position_of
 from lake.staged_files import stage_files
@@ -30,18 +31,24 @@ SHORTEST_PREFIX = 4
 
 
 def find_batch(session: Session, store: Store, prefix: str) -> BatchRecord:
-    """Gives the one batch whose id starts with a prefix; raises TableError when none or several do."""
+    """Gives the one batch whose id starts with a prefix; raises TableError when none or several do.
+
+    `source:prefix` means a batch of that source: two tables may have landed the same bytes.
+    """
+    source, _, prefix = prefix.rpartition(":")
     if len(prefix) < SHORTEST_PREFIX:
         message = f"{prefix!r} is too short for the id of a batch."
         raise TableError("batch-unknown", message, cure=f"Give its first {SHORTEST_PREFIX} digits or more.")
-    found = [record for record in find_batches(session, store) if record.batch_id.startswith(prefix)]
+    known = find_batches(session, store, source or None)
+    found = [record for record in known if record.batch_id.startswith(prefix)]
     if not found:
         raise TableError("batch-unknown", f"No batch starts with {prefix!r}.", cure="See `sluice batch list`.")
     if len(found) > 1:
         raise TableError(
             "batch-ambiguous",
-            f"{len(found)} batches start with {prefix!r}: {', '.join(record.batch_id[:12] for record in found[:5])}.",
-            cure="Give more digits.",
+            f"{len(found)} batches start with {prefix!r}: "
+            f"{', '.join(f'{record.source}:{record.batch_id[:12]}' for record in found[:5])}.",
+            cure="Give more digits, or the source before them as here.",
         )
     return found[0]
 
@@ -50,12 +57,35 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
     """Gives a batch again, its bytes brought back from the archive, for another attempt."""
     folder = session.scratch / "recalled"
     folder.mkdir(exist_ok=True)
-    target = fetch(archive_root(store), record.checksum, folder / Path(record.origin).name)
-    found = file_delivery(contract, target, folder)
+    found = _recalled(store, contract, record, folder)
     delivery = replace(
-        found, origin=record.origin, kind=record.kind, batch_id=record.batch_id, position=position_of(record)
+        found,
+        origin=record.origin,
+        kind=record.kind,
+        batch_id=record.batch_id,
+        position=position_of(record),
+        state=record.file_state,
     )
     return identify(contract, delivery, run)
+
+
+def _recalled(store: Store, contract: Contract, record: BatchRecord, folder: Path) -> Delivery:
+    if record.kind == PULL:
+        form = contract.server.format
+        pages = fetch(store, record.checksum, folder / f"{record.batch_id}.{form}")
+        return Delivery(record.origin, pages, form)
+    container, member = split_origin(record.origin) if record.kind == MEMBER else (record.origin, "")
+    name = f"{record.batch_id}.{contract.server.format}" if record.kind == PULL else Path(container).name
+    target = fetch(store, record.checksum, folder / name)
+    if member:
+        return recall_member(record.origin, target, folder)
+    if is_archive(target):
+        raise SourceError(
+            "archive-refused",
+            f"{record.origin} was refused whole, before anything was taken out of it.",
+            cure="Deliver it anew, or mend the contract's server and deliver the same file again.",
+        )
+    return file_delivery(contract, target, folder)
 
 
 def judge_again(session: Session, store: Store, batch: Batch, run: Run) -> PreparedBatch:
@@ -96,7 +126,8 @@ def make_replay(
         create or replace table ops.replayed as
         select line, record_id, raw_data, case when json_valid(raw_data) then raw_data else '{{}}' end as payload
         from ({open_quarantine_sql(store)})
-        where batch_id = {literal(record.batch_id)} and category <> 'DUPLICATE_RECORD'
+        where source = {literal(record.source)} and batch_id = {literal(record.batch_id)}
+            and category <> 'DUPLICATE_RECORD'
         """
     )
     if mended is not None:

@@ -20,8 +20,9 @@ ORDINAL = "ordinal"
 class Visit:
     """What a source is handed. `known` are the batches the lake knows of it, by id; `scratch` holds its files.
 
-    `pause` waits some seconds. A source that reads on from where it stood finds that in `position`, and gives with each
-    delivery the position that is true once the delivery is in the lake.
+    `pause` waits some seconds. `since` is the greatest watermark in raw less the contract's lateness, as DuckDB writes
+    it; None before there is one. A source that reads on from where it stood finds that in `position`, and gives with
+    each delivery the position that is true once the delivery is in the lake.
     """
 
     contract: Contract
@@ -31,10 +32,15 @@ class Visit:
     secrets: Secrets
     pause: Callable[[float], None]
     known: Mapping[str, BatchRecord] = field(default_factory=dict)
+    since: str | None = None
 
     def has_landed(self, origin: str, state: str) -> bool:
         """Says whether what is at a place is in the lake already, and untouched since: it need not be read again."""
         return (origin, state) in self._landed_states
+
+    def has_decided(self, origin: str, state: str) -> bool:
+        """Says whether what is at a place is untouched since it landed, or was held or refused under this contract."""
+        return self.has_landed(origin, state) or (origin, state) in self._refused_states
 
     @property
     def position(self) -> Mapping[str, str]:
@@ -55,6 +61,15 @@ class Visit:
     @cached_property
     def _landed_states(self) -> frozenset[tuple[str, str | None]]:
         return frozenset((found.origin, found.file_state) for found in self.known.values() if found.status == "landed")
+
+    @cached_property
+    def _refused_states(self) -> frozenset[tuple[str, str | None]]:
+        """The places and states that an earlier run has held back or refused under this very contract."""
+        return frozenset(
+            (found.origin, found.file_state)
+            for found in self.known.values()
+            if found.contract_digest == self.contract.digest and found.run_id != self.run.id
+        )
 
     @property
     def _positioned(self) -> list[BatchRecord]:
