@@ -1,11 +1,14 @@
 """When the marts of people and spend are made: the deployments of this project."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 from ruamel.yaml import YAML
 
 from flows.planning import expect_known, make_plan
 from lake.project import open_project
-from tests.people_parts import MARTS, PAGES, ROOT
+from tests.people_parts import MARTS, PAGES, ROOT, run
 
 DEPLOYMENTS = {each["name"]: each for each in YAML(typ="safe").load(ROOT / "prefect.yaml")["deployments"]}
 TIMES = {
@@ -40,3 +43,14 @@ def test_people_deployments_watch_incidents_without_a_page() -> None:
     plan = make_plan(open_project(ROOT), DEPLOYMENTS["incidents-watch"]["parameters"]["marts"], ())
     assert plan.pages == ()
     assert "incident_past_sla" in plan.alerts
+
+
+def test_people_deployments_run_alone_on_an_empty_lake(tmp_path: Path) -> None:
+    """One deployment is good before any other ran and before anything came: it needs no table of another's."""
+    project = tmp_path / "project"
+    for part in ("sql", "checks", "lake/contracts", "reports/pages"):
+        shutil.copytree(ROOT / part, project / part, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    asked = DEPLOYMENTS["locums-daily"]["parameters"]
+    outcome = run(project, asked["marts"], asked["pages"])
+    assert outcome.failure is None
+    assert [page.name for page in outcome.pages] == ["locums"]
