@@ -64,6 +64,8 @@ def _land_deliveries(job: Job, plan: Plan, visit: Visit, records: list[BatchReco
         job.run.note("source-waits", visit.contract.source, held_batch=visit.waits_for.batch_id)
         return refusals
     for delivery in open_source(visit):
+        if job.is_stopping():
+            break
         try:
             record = _land_delivery(job, plan, visit, delivery)
         except SourceError as refusal:
@@ -74,8 +76,6 @@ def _land_deliveries(job: Job, plan: Plan, visit: Visit, records: list[BatchReco
         records += [] if record is None else [record]
         if delivery.position and (record is None or record.status != "landed"):
             job.run.note("source-stopped", visit.contract.source, origin=delivery.origin)
-            break
-        if job.is_stopping():
             break
     return refusals
 

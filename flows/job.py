@@ -13,7 +13,6 @@ from lake.project import Project
 from lake.run import Run
 from lake.secrets import Secrets
 from lake.settings import Settings
-from lake.store_probe import expect_conditional
 from lake.table_versions import Store
 
 
@@ -68,11 +67,10 @@ class Job:
 def open_job(
     project: Project, settings: Settings, run: Run, step: Step, is_stopping: Callable[[], bool] = never
 ) -> Iterator[Job]:
-    """Gives a job whose session is gone when it is left; raises SettingsError when the lake's place can carry none."""
+    """Gives a job whose session is gone when it is left."""
     findings = Findings()
     noted = noted_step(step, run, findings.seconds)
     store = settings.store
-    expect_conditional(store)
     with Session(settings.limits, store) as session:
         secrets = open_vault(project.root)
         yield Job(project, settings, run, session, store, noted, findings, secrets, is_stopping)

@@ -7,13 +7,14 @@ from flows.closing import close_run
 from flows.ingest import land_source, require_none_held
 from flows.job import Job, never, open_job
 from flows.outcome import Outcome
-from flows.planning import make_plan
+from flows.planning import make_landing_plan
 from flows.steps import Step
 from lake.contract import Contract
 from lake.errors import SettingsError, SluiceError
 from lake.project import Project
 from lake.run import Event, Run
 from lake.settings import Settings
+from lake.store_probe import expect_conditional
 
 # What a visit that found nothing leaves behind: nobody needs to read it, and a loop would write it for ever.
 IDLE_EVENTS = {"step-started", "step-finished", "upload-incomplete", "upload-elsewhere", "source-waits"}
@@ -63,7 +64,8 @@ def land_each(job: Job, sources: Sequence[str]) -> SluiceError | None:
     """Lands source after source; gives what stopped the first that failed, after the others had their turn."""
     failures: list[SluiceError] = []
     try:
-        plan = job.step("plan", make_plan)(job.project, (), ())
+        expect_conditional(job.store)
+        plan = job.step("plan", make_landing_plan)(job.project)
         contracts = choose_sources(plan.contracts, sources)
     except SluiceError as failure:
         return failure

@@ -89,17 +89,10 @@ class Objects:
             return True
 
     def chunks(self, key: str) -> Iterator[bytes]:
-        """Gives an object's bytes piece by piece; raises FileNotFoundError when there is none."""
+        """Gives a small object's bytes piece by piece, in one answer; raises FileNotFoundError when there is none."""
         with self._translated(key):
             for chunk in obstore.get(self._store, key).stream(CHUNK_BYTES):
                 yield bytes(chunk)
-
-    def fetch(self, key: str, target: Path) -> Path:
-        """Brings an object into a file; raises FileNotFoundError when there is none."""
-        with target.open("wb") as out:
-            for chunk in self.chunks(key):
-                out.write(chunk)
-        return target
 
     def tag(self, key: str) -> str | None:
         """Gives the store's mark of an object's content, None when there is no such object."""

@@ -22,6 +22,10 @@ deployments:
     parameters: {marts: [daily_orders]}
     work_pool: {name: sluice}
     concurrency_limit: {limit: 1, collision_strategy: ENQUEUE}
+  - name: land-uploads
+    entrypoint: flows.prefect_flows.land
+    parameters: {sources: [orders]}
+    work_pool: {name: sluice}
 """
 FLAKY_FLOW = """\
 import sys
@@ -121,6 +125,19 @@ def test_prefect_flows_run_by_hand_is_in_the_history(served: Served) -> None:
     runs = served.call("-m", "prefect", "flow-run", "ls", "--output", "json").stdout
     assert '"daily_orders 20' in runs
     assert '"daily 20' in runs
+
+
+def test_prefect_flows_land_is_a_deployment_too(served: Served) -> None:
+    """What came since is landed by its own flow, and the marts stay as they are."""
+    (served.shop / "incoming" / "orders-late.csv").write_text("order_id,ordered_on,amount\nL1,2026-11-20,1.00\n")
+
+    ran = served.call("-m", "prefect", "deployment", "run", "land/land-uploads", "--watch")
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    shown = served.call(
+        "-m", "flows", "sql", "select status from ops.ingestion_log where origin like '%late%'", "--csv"
+    )
+    assert shown.stdout.split() == ["status", "landed"]
 
 
 def test_prefect_flows_failed_gate_exits_non_zero(served: Served) -> None:

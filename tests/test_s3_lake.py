@@ -272,6 +272,24 @@ def test_s3_lake_line_cut_while_archiving_lands_nothing(tmp_path: Path, s3_endpo
         assert len(lake_keys(Settings.read(shop).store, "_archive")) == 1
 
 
+@pytest.mark.parametrize(
+    ("fault", "code"), [("forget-condition", "store-unconditional"), ("dead", "store-unreachable")]
+)
+def test_s3_lake_that_cannot_be_used_is_told_to_people(tmp_path: Path, s3_endpoint: str, fault: str, code: str) -> None:
+    """A scheduled run that finds no usable store fails with that reason, and its people get a mail."""
+    shop = make_shop(tmp_path / "shop", FIRST_FILE)
+    with line_to(s3_endpoint, fault if fault != "dead" else "none") as line:
+        put_in_bucket(shop, line.endpoint)
+        if fault == "dead":
+            write_env(shop, Settings.read(shop).uri, f"http://127.0.0.1:{free_port()}")
+        failure = run_here(shop).failure
+    assert failure is not None
+    assert failure.code == code
+    (mail,) = (shop / "lake" / "data" / "outbox").glob("*.eml")
+    assert "A pipeline run failed" in mail.read_text()
+    assert SECRET not in mail.read_text()
+
+
 def test_s3_lake_settings_ask_no_metadata_service(tmp_path: Path, s3_endpoint: str, monkeypatch) -> None:
     """A whole run asks nobody for credentials or region: the service that clouds have for it hears nothing."""
     shop = put_in_bucket(make_shop(tmp_path / "shop", FIRST_FILE), s3_endpoint)
@@ -356,8 +374,9 @@ def random_bytes(size: int) -> bytes:
     return secrets.token_bytes(size)
 
 
+@pytest.mark.soak
 def test_s3_archive_takes_a_large_file_in_little_memory(tmp_path: Path, s3_endpoint: str) -> None:
-    """A file of 400 MB is archived and brought back by a process that grows by far less."""
+    """A file of 300 MB is archived and brought back by a process that grows by far less."""
     folder = tmp_path / "settings"
     make_store(s3_endpoint, folder)
     code = """
@@ -369,7 +388,7 @@ from lake.sources.delivery import Delivery
 folder = Path(sys.argv[1])
 block = secrets.token_bytes(1 << 20)
 with (folder / "big").open("wb") as out:
-    for number in range(400):
+    for number in range(300):
         out.write(number.to_bytes(8, "big") + block[number:] + block[:number])
 store, delivery = Settings.read(folder).store, Delivery("big", folder / "big", "csv")
 receipt = receive(delivery)

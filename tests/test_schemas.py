@@ -7,6 +7,7 @@ import pytest
 
 from lake.engine import Session
 from lake.errors import ContractError
+from lake.schemas.drift import schema_drift
 from lake.schemas.reading import find_table, read_schema
 from tests.schema_parts import draft_text, drafted, land_csv, tables, types, write
 
@@ -385,6 +386,23 @@ def test_schemas_dialect_and_table_must_be_known(tmp_path: Path) -> None:
         find_table(found, "")
     with pytest.raises(ContractError, match=r"The schema cannot be read.*Mend the path"):
         read_schema(tmp_path / "none.sql")
+
+
+def test_schemas_tables_of_one_name_stay_apart(tmp_path: Path) -> None:
+    """The same name in two schemas is two tables, named by their schemas, and what follows goes to the right one."""
+    text = """\
+create table shop.orders (id int);
+create table audit.orders (at date);
+create table shop.lines (id int);
+comment on table audit.orders is 'Who did what';
+alter table shop.orders add primary key (id);
+"""
+    found = tables(tmp_path, "s.sql", text)
+    assert list(found) == ["shop.orders", "audit.orders", "lines"]
+    assert (found["shop.orders"].key, found["audit.orders"].description) == (("id",), "Who did what")
+    contract = drafted(tmp_path, "s.sql", text, "audit.orders")
+    assert (contract.source, list(types(contract))) == ("audit_orders", ["at"])
+    assert schema_drift(contract, tmp_path) == ()
 
 
 def test_schemas_lines_are_those_of_the_file(tmp_path: Path) -> None:

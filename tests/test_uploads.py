@@ -2,15 +2,19 @@
 
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from flows.cli import main
 from flows.rework import admit_batch, refuse_batch
 from flows.workplace import Workplace
 from lake.errors import SourceError
@@ -18,7 +22,7 @@ from lake.project import open_project
 from lake.sources.uploads import find_uploads, upload_deliveries
 from tests.excel_parts import day, write_workbook
 from tests.landing_parts import visit
-from tests.upload_parts import HEADER, batches, land_here, landed, make_shop, order, sluice, start, take, tree, upload
+from tests.upload_parts import HEADER, batches, land_here, landed, make_shop, order, start, take, tree, upload
 
 GATED = '    quality:\n      - {type: custom, name: worth-it, engine: soda, implementation: "avg(amount_eur) > 1"}\n'
 
@@ -249,18 +253,26 @@ def test_uploads_two_workers_share_an_inbox(shop):
     assert len(batches(shop)) == len(names)
 
 
-def test_uploads_full_disk_lands_nothing_by_halves_and_blames_nobody(shop):
+@contextmanager
+def room_for(most_bytes: int) -> Iterator[None]:
+    """Lets no file grow beyond some bytes: the kernel refuses to write more, as a full disk does."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+
+
+@pytest.mark.parametrize("most_bytes", [4_000, 20_000, 80_000])  # stops the archive, lake.duckdb, the raw table
+def test_uploads_full_disk_lands_nothing_by_halves_and_blames_nobody(shop, capsys, most_bytes):
     """With no room to write the run says so, the file stays, no batch is refused; with room it lands."""
     names = [f"o{number * 7919 % 100_003:06}" for number in range(30_000)]
     upload(shop, "a.csv", *names)
-    for most in (4_000, 20_000, 80_000):  # the archive, lake.duckdb, the raw table
-        child = sluice(shop, "land", most_bytes=most)
-        _, said = child.communicate(timeout=60)
-        assert child.returncode == 1
-        assert "[disk-full]" in said, said
-        assert "Traceback" not in said
-        assert (landed(shop), tree(shop)) == ([], ["a.csv"])
-        assert [record.status for record in batches(shop)] == []
+    with room_for(most_bytes):
+        assert main(["land", "--project", str(shop)]) == 1
+    assert "[disk-full]" in capsys.readouterr().err
+    assert (landed(shop), tree(shop), batches(shop)) == ([], ["a.csv"], [])
     assert take(shop) is None
     assert (landed(shop), tree(shop)) == (sorted(names), ["done/DAY/a.csv"])
 

@@ -7,7 +7,6 @@ event, `--kill-at-move` right before a file is put away.
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -88,14 +87,11 @@ def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def sluice(folder: Path, *arguments: str, most_bytes: int | None = None) -> "subprocess.Popen[str]":
-    """Starts the command line in a process of its own; no file of it may grow beyond `most_bytes`."""
+def sluice(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    """Starts the command line in a process of its own."""
     command = [sys.executable, "-m", "flows", *arguments, "--project", str(folder)]
     given = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
-    child = subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if most_bytes is not None:
-        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-    return child
+    return subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def killing_at(kind: str):

@@ -24,6 +24,15 @@ MEANINGS: Mapping[str, str] = {  # for editors; docs/contracts.md says more
     "sheet": "The sheet of a workbook that holds the table.",
     "headerRow": "The row of a sheet that holds the names, counted from 1.",
     "mostUnpackedBytes": "How many bytes an archive may unpack to.",
+    "intake": "How deliveries come: as files that lie there, or as uploads that move on once they are landed.",
+    "settleSeconds": "How long a file must rest before it counts as whole.",
+    "region": "The region of the bucket.",
+    "credentials": "Whether the object store is signed in to by secrets, or open to all.",
+    "account": "The storage account.",
+    "accessKeyIdSecret": "The name of the secret that holds the access key's id.",
+    "secretAccessKeySecret": "The name of the secret that holds the access key.",
+    "sessionTokenSecret": "The name of the secret that holds the session's token.",
+    "accountKeySecret": "The name of the secret that holds the account's key.",
     "recordPath": "The keys that lead to the records, joined by points, e.g. 'data.items'.",
 }
 SPELLING = 0.8  # likeness from which an unknown property is taken for a misspelt one of ours

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,13 @@ class _Reading:
     tables: dict[str, TableDraft] = field(default_factory=dict)
     types: dict[str, Typed] = field(default_factory=dict)
 
+    def table(self, name: str, schema: str = "") -> TableDraft | None:
+        """Gives the table that a statement means, by its schema or, where that is not said, by its name alone."""
+        found = self.tables.get(f"{schema}.{name}".lower()) or self.tables.get(f".{name}".lower())
+        if found is None and not schema:
+            found = next((table for key, table in self.tables.items() if key.endswith(f".{name}".lower())), None)
+        return found
+
     def comment_on_line(self, line: int) -> str:
         """Gives the `--` comment at the end of a line."""
         lines = self.text.splitlines()
@@ -82,6 +90,10 @@ def read_sql_ddl(path: Path, text: str, dialect: str = "postgres") -> tuple[Oper
     reading = _Reading(path, _plain(text, dialect), dialect)
     for tokens in _statements(reading):
         _read_statement(reading, tokens)
+    names = Counter(table.name.lower() for table in reading.tables.values())
+    for table in reading.tables.values():
+        if names[table.name.lower()] > 1 and table.aliases:
+            table.name = table.aliases[0]  # the same name in two schemas
     return tuple(table.finished(path) for table in reading.tables.values())
 
 
@@ -169,7 +181,7 @@ def _create_table(reading: _Reading, tree: exp.Create, line: int) -> None:
     table = TableDraft(name, line, description=_table_comment(tree))
     schema = tree.this.this.db
     table.aliases = (f"{schema}.{name}",) if schema else ()
-    reading.tables[name.lower()] = table
+    reading.tables[f"{schema}.{name}".lower()] = table
     constraints = []
     for entry in tree.this.expressions:
         if isinstance(entry, exp.ColumnDef):
@@ -204,7 +216,7 @@ def _add(reading: _Reading, table: TableDraft, entry: exp.ColumnDef, line: int) 
 
 
 def _unique_index(reading: _Reading, tree: exp.Create) -> None:
-    table = reading.tables.get(tree.this.args["table"].name.lower())
+    table = reading.table(tree.this.args["table"].name, tree.this.args["table"].db)
     parameters = tree.this.args.get("params")
     columns = [] if parameters is None else parameters.args.get("columns") or []
     if table is not None and len(columns) == 1 and not (parameters and parameters.args.get("where")):
@@ -214,7 +226,7 @@ def _unique_index(reading: _Reading, tree: exp.Create) -> None:
 
 
 def _alter(reading: _Reading, tree: exp.Alter, line: int) -> None:
-    table = reading.tables.get(tree.this.name.lower())
+    table = reading.table(tree.this.name, tree.this.db)
     if table is None:
         return
     for action in tree.args.get("actions") or ():
@@ -247,16 +259,16 @@ def _alter_column(reading: _Reading, table: TableDraft, action: exp.AlterColumn,
 def _comment(reading: _Reading, tree: exp.Comment, kind: str) -> None:
     words = "" if tree.expression is None else tree.expression.name
     if kind == "COLUMN" and isinstance(tree.this, exp.Column):
-        table = reading.tables.get(tree.this.table.lower())
+        table = reading.table(tree.this.table, tree.this.db)
         if table is not None:
             table.change(tree.this.name, description=words)
-    elif kind == "TABLE" and (table := reading.tables.get(tree.this.name.lower())) is not None:
+    elif kind == "TABLE" and (table := reading.table(tree.this.name, tree.this.db)) is not None:
         table.description = words
 
 
 def _unread(reading: _Reading, tree: exp.Command, line: int) -> None:
     words = str(tree.expression or "")
     named = re.search(r"(?i)table\s+(?:only\s+)?(?:if\s+exists\s+)?(?:\"?\w+\"?\.)?\"?(\w+)", words)
-    table = None if named is None else reading.tables.get(named[1].lower())
+    table = None if named is None else reading.table(named[1])
     if table is not None and not IDLE_ALTERATIONS.search(words):
         table.notes.append(f"line {line}: 'alter {' '.join(words.split())[:80]}' was not taken into account")
