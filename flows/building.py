@@ -13,6 +13,7 @@ from sql.build import Bench, Candidate, build_model
 from sql.commits import commit_candidate, consumed_versions
 from sql.inputs import Columns, Standing, prepare_inputs
 from sql.models import Model
+from sql.parameters import run_parameters
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,7 @@ def prepare_ground(job: Job, plan: Plan) -> Ground:
         landed=[f"raw.{contract.source}" for contract in plan.contracts],
         pinned={name: table.version for name, table in released.items() if name in held and table.version is not None},
     )
-    parameters = {"run_id": job.run.id, "run_started_at": job.run.started_at.isoformat()}
-    bench = Bench(job.session, job.store, plan.models, released, parameters, tables, held)
+    bench = Bench(job.session, job.store, plan.models, released, run_parameters(job.run), tables, held)
     return Ground(base, bench, None if base is None else _told(job, base))
 
 

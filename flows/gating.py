@@ -1,6 +1,5 @@
 """Gates in a run: checked, written down, and stopping what is downstream when closed."""
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 
@@ -11,11 +10,10 @@ from checks.verdict import CheckResult, GateResult, require_passed
 from flows.building import Ground
 from flows.job import Job
 from flows.journal import write_journal
-from flows.planning import Layer, Plan
+from flows.planning import TABLE_NAME, Layer, Plan
 from lake.releases import Release
 
 PAGE_FIGURES = "ops.page_figures"  # what pages show; there once they are drawn, so checks that name it run last
-TABLE_NAME = re.compile(r"\b(?:raw|staging|intermediate|marts|reference)\.\w+")
 
 
 def gate_layer(job: Job, plan: Plan, layer: Layer) -> None:
@@ -36,10 +34,10 @@ def gate_pipeline(job: Job, plan: Plan, ground: Ground) -> None:
     write_journal(job, base, made)
     standing = made | (set() if base is None else {name for name in base.tables if _is_current(base, name, ground)})
     suites = [suite for suite in plan.suites if suite.stage == "pipeline" and PAGE_FIGURES not in suite.sodacl]
-    ready = tuple(suite for suite in suites if _tables_of(suite, plan) <= standing)
+    ready = tuple(suite for suite in suites if tables_of(suite, plan) <= standing)
     for suite in suites:
         if suite not in ready:
-            job.run.note("checks-left-out", suite.table_name, missing=sorted(_tables_of(suite, plan) - standing))
+            job.run.note("checks-left-out", suite.table_name, missing=sorted(tables_of(suite, plan) - standing))
     _gate(job, plan, "pipeline", ready)
 
 
@@ -86,6 +84,6 @@ def _is_current(base: Release, name: str, ground: Ground) -> bool:
     return all(seen.get(table) == version for table, version in base.tables[name].inputs.items())
 
 
-def _tables_of(suite: Suite, plan: Plan) -> set[str]:
+def tables_of(suite: Suite, plan: Plan) -> set[str]:
     """Gives the models a reconciliation names; raw and reference tables always stand."""
     return {name for name in TABLE_NAME.findall(suite.sodacl) if name in plan.models}

@@ -1,6 +1,7 @@
 """The plan of a run: what was asked for, and all upstream of it, read and checked before anything is touched."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
@@ -18,13 +19,15 @@ from sql.models import Model, find_models, upstream
 
 Layer = Literal["staging", "intermediate", "marts"]
 LAYERS: tuple[Layer, ...] = get_args(Layer)
+TABLE_NAME = re.compile(r"\b(?:raw|staging|intermediate|marts|reference)\.\w+")
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a run lands, builds, checks and tells; `order` is the models to build, each after what it reads.
 
-    `models` are all of the project's. `masked` names the restricted columns of every raw table.
+    `models` are all of the project's. `masked` names the restricted columns of every raw table. `alerts` are the rules
+    over the tables of this run: the others are for the runs that make theirs, and see them unmasked.
     """
 
     contracts: tuple[Contract, ...]
@@ -69,14 +72,15 @@ def make_plan(project: Project, marts: Sequence[str], pages: Sequence[str]) -> P
     order = upstream(models, marts or models, known)
     landed = [contract for source, contract in contracts.items() if not marts or _is_read(f"raw.{source}", order)]
     files = find_suites(project.checks_dir, known | set(models))
+    absent = (known | set(models)) - _standing(order, landed)
     return Plan(
         contracts=tuple(landed),
         models=models,
         order=tuple(order),
         suites=(*(contract_suite(contract) for contract in landed), *files),
         masked={f"raw.{source}": _restricted(contract) for source, contract in contracts.items()},
-        pages=tuple(_choose(find_pages(project.pages_dir), pages)),
-        alerts=find_alerts(project.alerts_dir),
+        pages=tuple(_choose(_pages_over(project, pages, absent), pages)),
+        alerts={name: rule for name, rule in find_alerts(project.alerts_dir).items() if not absent & _read_by(rule)},
     )
 
 
@@ -102,6 +106,25 @@ def make_landing_plan(project: Project) -> Plan:
 
 def _is_read(table: str, order: Iterable[Model]) -> bool:
     return any(table in model.inputs for model in order)
+
+
+def _standing(order: Iterable[Model], landed: Iterable[Contract]) -> set[str]:
+    """Gives the tables that a run has made or read itself."""
+    made = {name for model in order for name in (model.name, *model.inputs)}
+    return made | {f"raw.{contract.source}" for contract in landed}
+
+
+def _read_by(rule: AlertRule) -> set[str]:
+    return set(TABLE_NAME.findall(f"{rule.sql} {rule.header.recipients or ''}"))
+
+
+def _pages_over(project: Project, wanted: Sequence[str], absent: Set[str]) -> dict[str, Page]:
+    """Gives the project's pages; where none is named, those that show tables of this run and none of another's."""
+    found = find_pages(project.pages_dir)
+    if wanted or not absent:
+        return found
+    shown = {name: set(TABLE_NAME.findall(page.source)) for name, page in found.items()}
+    return {name: page for name, page in found.items() if shown[name] and not absent & shown[name]}
 
 
 def _restricted(contract: Contract) -> frozenset[str]:

@@ -1,23 +1,30 @@
 """Alerts in a run: what the project's rules find, batches held back, and the run's own failure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 from flows.job import Job
-from flows.planning import Plan
-from lake.engine import quote
-from lake.errors import SluiceError
+from flows.planning import TABLE_NAME, Plan
+from lake.engine import literal, quote, scan_sql
+from lake.errors import DeliveryError, SluiceError
+from lake.tables import read_version
 from reports.alert_mail import Telling, alert_messages
 from reports.alerts import (
     HISTORY_SCHEMA,
     Alert,
     AlertHeader,
     AlertRule,
+    address,
     evaluate,
     history_rows,
     is_about_platform,
     new_alerts,
 )
+from reports.channels.channel import Channel, Message
 from reports.channels.choice import choose_channel
+
+UNREACHABLE = ("address-invalid", "recipients-refused")  # the fault of an address, not of the channel
 
 
 def tell_alerts(job: Job, plan: Plan) -> None:
@@ -34,7 +41,7 @@ def untold(job: Job, rules: Mapping[str, AlertRule]) -> list[Alert]:
     found = [alert for rule in rules.values() for alert in evaluate(rule, job.session)]
     columns = ", ".join(quote(name) for name in HISTORY_SCHEMA.names)
     history = job.session.arrow(f"select {columns} from ops.alert_history").cast(HISTORY_SCHEMA)
-    return new_alerts(rules, found, history)
+    return _address(job, new_alerts(rules, found, history))
 
 
 def tell_failure(job: Job, failure: Exception) -> None:
@@ -49,12 +56,39 @@ def tell_failure(job: Job, failure: Exception) -> None:
     tell(job, [Alert(rule, job.project.root.name, job.run.id, None, None, words)])
 
 
+def _address(job: Job, news: list[Alert]) -> list[Alert]:
+    """Gives the alerts with the person each is for; for this alone raw tables are read without their masks."""
+    selects = {alert.rule.header.recipients for alert in news if alert.rule.header.recipients}
+    names = {name for select in selects for name in TABLE_NAME.findall(select) if name.startswith("raw.")}
+    with _revealed(job, sorted(names)):
+        return address(news, job.session)
+
+
+@contextmanager
+def _revealed(job: Job, names: Sequence[str]) -> Iterator[None]:
+    """Shows raw tables as they are while the block runs, and as they were before when it is left."""
+    found = [version for name in names if (version := read_version(job.store, name)) is not None]
+    before = {}
+    for table in found:
+        schema, name = table.name.split(".")
+        where = f"schema_name = {literal(schema)} and view_name = {literal(name)}"
+        before[table.name] = job.session.value(f"select sql from duckdb_views() where {where}")
+    try:
+        for table in found:
+            scan = scan_sql([file.path for file in table.files], table.columns, evolved=table.evolved)
+            job.session.execute(f"create or replace view {table.name} as {scan}")
+        yield
+    finally:
+        for name, sql in before.items():
+            job.session.execute(f"drop view {name}; {sql}")
+
+
 def tell(job: Job, alerts: list[Alert]) -> None:
     """Hands alerts to the channel, then writes down that people were told; raises DeliveryError when it takes none."""
     job.findings.alerts += [_line(alert) for alert in alerts if alert.rule.sql]
     channel = choose_channel(job.settings)
     for message in alert_messages(alerts, Telling(job.run.id, job.run.started_at, job.settings.mail_to)):
-        said = channel.send(message)
+        said = _send(job, channel, message)
         job.run.note("alert-sent", message.subject, len(message.recipients), said=said)
         job.findings.deliveries.append(said)
     for alert, row in zip(alerts, history_rows(alerts, job.run.started_at).to_pylist(), strict=True):
@@ -73,3 +107,21 @@ def tell(job: Job, alerts: list[Alert]) -> None:
 
 def _line(alert: Alert) -> str:
     return f"{alert.rule.header.title}: {alert.subject}: {alert.message}"
+
+
+def _send(job: Job, channel: Channel, message: Message) -> str:
+    """Sends a message and gives what is said of it; one person's goes to the others where that person has no address.
+
+    A person's address is data: it is struck out of whatever is said.
+    """
+    if message.instead is None:
+        return channel.send(message)
+    for recipient in message.recipients:
+        job.secrets.guard(recipient)
+    try:
+        return job.secrets.redact(channel.send(message))
+    except DeliveryError as error:
+        if error.code not in UNREACHABLE or not message.instead:
+            raise DeliveryError(error.code, job.secrets.redact(error.message), cure=error.cure) from None
+        job.run.note("recipient-unreachable", message.subject, None, code=error.code)
+        return channel.send(replace(message, recipients=message.instead, instead=None))

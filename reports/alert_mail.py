@@ -1,7 +1,7 @@
 """Alerts as messages: one for each group of people, the gravest breach in the subject."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -26,10 +26,10 @@ class Telling:
 
 def alert_messages(alerts: Sequence[Alert], telling: Telling) -> list[Message]:
     """Gives one message for each group of recipients, with their alerts in the given order; none without alerts."""
-    groups: dict[tuple[str, ...], list[Alert]] = {}
+    groups: dict[tuple[str | None, tuple[str, ...]], list[Alert]] = {}
     for alert in alerts:
-        groups.setdefault(alert.rule.header.to or telling.mail_to, []).append(alert)
-    return [alert_message(group, telling, recipients) for recipients, group in groups.items()]
+        groups.setdefault((alert.recipient, alert.rule.header.to or telling.mail_to), []).append(alert)
+    return [_addressed(group, telling, *whom) for whom, group in groups.items()]
 
 
 def alert_message(alerts: Sequence[Alert], telling: Telling, recipients: tuple[str, ...]) -> Message:
@@ -47,6 +47,12 @@ def alert_message(alerts: Sequence[Alert], telling: Telling, recipients: tuple[s
         written_at=telling.at,
         delivery_key=delivery_key("alert", recipients, told),
     )
+
+
+def _addressed(alerts: Sequence[Alert], telling: Telling, person: str | None, others: tuple[str, ...]) -> Message:
+    if person is None:
+        return alert_message(alerts, telling, others)
+    return replace(alert_message(alerts, telling, (person,)), instead=others)
 
 
 def _values(alerts: Sequence[Alert], telling: Telling) -> Mapping[str, object]:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -43,8 +43,10 @@ class Reader(Protocol):
 class AlertHeader(BaseModel):
     """What the leading comment of an alert rule says, in YAML.
 
-    `to` names who is told (nobody: the project's `mail_to`). `worse_by` is the share of the distance to the threshold
-    that must be added before an open breach is told again: 0 tells any worsening, 0.5 one by half.
+    `to` names who is told (nobody: the project's `mail_to`). `recipients` is a select of `breach_key, recipient`, for
+    rules each of whose breaches is one person's; a breach it does not name goes to the others. `worse_by` is the share
+    of the distance to the threshold that must be added before an open breach is told again: 0 tells any worsening, 0.5
+    one by half.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +55,7 @@ class AlertHeader(BaseModel):
     severity: Severity
     description: str = Field(min_length=1)
     to: tuple[str, ...] = ()
+    recipients: str | None = Field(default=None, min_length=1)
     worse_by: float = Field(default=0.0, ge=0)
 
 
@@ -72,7 +75,8 @@ class Alert:
 
     `measured` and `threshold` are in the unit the rule's words name; None where a rule has no number. `state` says why
     it is told: `open` for the first time, `worse` than when it was last told, `over`. `last_told_at` is the instant, in
-    UTC, at which people last heard of this breach, whatever they heard.
+    UTC, at which people last heard of this breach, whatever they heard. `recipient` is the address of the one person it
+    is for (None: all whom the rule or the project names); it is data, and in no event.
     """
 
     rule: AlertRule
@@ -83,6 +87,7 @@ class Alert:
     message: str
     state: State = "open"
     last_told_at: datetime | None = None
+    recipient: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def is_about_platform(rule: AlertRule) -> bool:
 
 def evaluate(rule: AlertRule, reader: Reader) -> list[Alert]:
     """Gives one alert for every row the rule returns; raises ModelError where its columns or keys are not usable."""
-    table = _rows_of(rule, reader)
+    table = _rows_of(rule, rule.sql, reader)
     missing = [column for column in ALERT_COLUMNS if column not in table.column_names]
     if missing:
         raise ModelError(
@@ -141,6 +146,16 @@ def new_alerts(rules: Mapping[str, AlertRule], alerts: Sequence[Alert], history:
         if rule in rules and (rule, key) not in found and last.state != "over"
     ]
     return sorted([*news, *over], key=_gravest_first)
+
+
+def address(alerts: Sequence[Alert], reader: Reader) -> list[Alert]:
+    """Gives the alerts in their order, each with the person it is for where its rule's `recipients` name one.
+
+    What is over is told to the same person as what began. Raises ModelError where that select is not usable.
+    """
+    rules = {alert.rule.name: alert.rule for alert in alerts if alert.rule.header.recipients}
+    people = {name: _recipients_of(rule, reader) for name, rule in rules.items()}
+    return [replace(alert, recipient=people.get(alert.rule.name, {}).get(alert.breach_key) or None) for alert in alerts]
 
 
 def history_rows(alerts: Sequence[Alert], at: datetime) -> pa.Table:
@@ -184,19 +199,31 @@ def _header_invalid(path: Path, reason: str, line: int = 1) -> ModelError:
     return ModelError(
         "alert-header-invalid",
         f"The header of alert rule '{path.stem}' is not usable: {reason}.",
-        cure="It holds title, severity (info, warning or critical), description, and if wanted to and worse_by.",
+        cure="It holds title, severity (info, warning or critical), description; if wanted to, recipients, worse_by.",
         path=path,
         line=line,
     )
 
 
-def _rows_of(rule: AlertRule, reader: Reader) -> pa.Table:
+def _rows_of(rule: AlertRule, sql: str, reader: Reader) -> pa.Table:
     try:
-        return reader.arrow(rule.sql)
+        return reader.arrow(sql)
     except Session.failure as error:
         sentence = str(error).strip().splitlines()[0].rstrip("!.")
         message = f"The select of alert rule '{rule.name}' failed: {sentence}."
         raise ModelError("alert-query", message, cure="Mend it; `sluice sql` runs it too.", path=rule.path) from error
+
+
+def _recipients_of(rule: AlertRule, reader: Reader) -> dict[str, str]:
+    table = _rows_of(rule, rule.header.recipients or "", reader)
+    if sorted(table.column_names) != ["breach_key", "recipient"]:
+        raise ModelError(
+            "alert-recipients-columns",
+            f"The recipients of alert rule '{rule.name}' are given in columns {', '.join(table.column_names)}.",
+            cure="Select breach_key and recipient, and nothing else.",
+            path=rule.path,
+        )
+    return {str(row["breach_key"]): row["recipient"] for row in table.to_pylist()}
 
 
 def _alert(rule: AlertRule, row: Mapping[str, Any]) -> Alert:

@@ -1,7 +1,7 @@
 """A small project and its lake, for the tests of models that are built."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lake.engine import EngineLimits, Session, scan_sql
@@ -50,6 +50,7 @@ class Lab:
     project: Path
     store: Store
     released: dict[str, ReleasedTable]
+    parameters: dict[str, str] = field(default_factory=lambda: dict(RUN))
 
     def write(self, name: str, sql: str, header: str = "") -> None:
         path = self.project / "sql" / f"{name.replace('.', '/')}.sql"
@@ -76,7 +77,7 @@ class Lab:
         tables = prepare_inputs(
             session, self.store, order, raw_columns=RAW_COLUMNS, reference_dir=reference, run_id="run-1"
         )
-        return build_models(Bench(session, self.store, models, self.released, RUN, tables, held), order)
+        return build_models(Bench(session, self.store, models, self.released, self.parameters, tables, held), order)
 
     def publish(self, candidates: Mapping[str, Candidate]) -> None:
         versions: dict[str, int] = {}

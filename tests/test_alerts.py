@@ -15,6 +15,7 @@ from reports.alerts import (
     Alert,
     AlertHeader,
     AlertRule,
+    address,
     evaluate,
     find_alerts,
     history_rows,
@@ -306,3 +307,52 @@ def test_delivery_key_tells_its_parts_apart() -> None:
     """Parts that would read the same when joined give different keys."""
     assert delivery_key("sales", 12) != delivery_key("sales1", 2)
     assert delivery_key("sales", 12) == delivery_key("sales", 12)
+
+
+RECIPIENTS = HEADER.replace("*/", "recipients: select * from raw.people\n*/")
+
+
+@pytest.fixture
+def personal(tmp_path: Path, session: Session) -> AlertRule:
+    """A rule whose breaches are one person's each, and the people."""
+    session.execute(
+        "create table raw.people as from (values ('West', 'meera@example.org'), ('North', null), ('Moon', 'x@y.zz'))"
+        " as people(breach_key, recipient)"
+    )
+    write_rule(tmp_path, RECIPIENTS + SELECT, "personal")
+    return find_alerts(tmp_path)["personal"]
+
+
+def test_alerts_are_addressed_to_the_person_they_are_for(personal: AlertRule, session: Session) -> None:
+    """The select names people by breach, for what is over as for what begins; a breach without one has none."""
+    alerts = [breach(personal, "West"), breach(personal, "North"), replace(breach(personal, "East"), state="over")]
+    over = replace(breach(personal, "West"), state="over")
+    found = address([*alerts, over], session)
+    assert [alert.recipient for alert in found] == ["meera@example.org", None, None, "meera@example.org"]
+    assert "meera@example.org" not in repr(found)
+
+
+def test_alerts_without_such_a_rule_are_addressed_to_nobody(rule: AlertRule, session: Session) -> None:
+    """A rule that names no recipients leaves its alerts to all."""
+    assert address([breach(rule)], session) == [breach(rule)]
+
+
+def test_alert_messages_to_one_person_say_who_gets_them_instead(personal: AlertRule, session: Session) -> None:
+    """One person's alerts are one message, and the rule's own people get it where that person cannot be reached."""
+    alerts = address([breach(personal, "West"), breach(personal, "North")], session)
+    told = [(message.recipients, message.instead) for message in alert_messages(alerts, TELLING)]
+    assert told == [(("meera@example.org",), ("asha@example.org",)), (("asha@example.org",), None)]
+
+
+def test_alert_recipients_in_other_columns_are_refused(personal: AlertRule, session: Session) -> None:
+    """A select of recipients with other columns names them, and the rule's file."""
+    session.execute("alter table raw.people rename recipient to address")
+    with pytest.raises(ModelError, match=r"personal\.sql: .*columns breach_key, address.*alert-recipients-columns"):
+        address([breach(personal)], session)
+
+
+def test_alert_recipients_that_cannot_be_read_name_the_rule(personal: AlertRule, session: Session) -> None:
+    """A select of recipients that the engine refuses is an error of the rule."""
+    session.execute("drop table raw.people")
+    with pytest.raises(ModelError, match=r"personal\.sql: .*people does not exist.*alert-query"):
+        address([breach(personal)], session)

@@ -196,11 +196,17 @@ def test_build_leaves_a_held_table_as_released(lab: Lab, session: Session) -> No
 
 
 def test_build_binds_the_run_and_rebuilds_what_reads_it(lab: Lab) -> None:
-    """A model that reads the run's instant is built in every run."""
+    """A model that reads the run is written in every run that gives it other rows, and in no other."""
     lab.write("marts.sales_monthly", "select order_id, getvariable('run_id') as made_by from staging.stg_sales")
     lab.land(sales(JANUARY))
-    assert lab.run() == lab.run() == {"marts.sales_monthly": "whole"}
-    assert lab.rows("marts.sales_monthly") == [("a", "run-1")]
+    assert lab.run() == {"marts.sales_monthly": "whole"}
+    assert lab.run() == {"marts.sales_monthly": "unchanged"}
+    lab.parameters["run_id"] = "'run-2'"
+    assert lab.run() == {"marts.sales_monthly": "whole"}
+    assert lab.rows("marts.sales_monthly") == [("a", "run-2")]
+    lab.land(sales(JANUARY))
+    assert lab.run() == {"marts.sales_monthly": "whole"}
+    assert lab.rows("marts.sales_monthly") == [("a", "run-2")] * 2
 
 
 def test_build_rebuilds_whole_when_an_input_gets_other_columns(lab: Lab) -> None:

@@ -24,7 +24,9 @@ class Message:
 
     `images` are PNG files by the content id the HTML calls them by (`<img src="cid:revenue">`). `written_at` is an
     instant in UTC. Two messages of one `delivery_key` are one message, however often it is handed over: its mail has
-    the same Message-ID, its file in the outbox the same name.
+    the same Message-ID, its file in the outbox the same name. `instead` says that the recipients were read from data,
+    so that their addresses are not to be repeated, and who gets the message where they cannot be reached; None: they
+    are named by the project.
     """
 
     subject: str
@@ -35,6 +37,7 @@ class Message:
     delivery_key: str
     images: Mapping[str, bytes] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
+    instead: tuple[str, ...] | None = None
 
 
 class Channel(Protocol):

@@ -1,0 +1,38 @@
+/*
+title: Incident past its time
+severity: critical
+description: >
+  An incident is open and the time in which it was to be resolved is over. Its manager is told: the
+  one named with the incident, else the manager of its owner. It is told again when twice as late.
+worse_by: 1
+recipients: |
+  with people as (
+      select staff_id, email from raw.staff
+      qualify row_number() over (partition by staff_id order by _ingested_at desc, _line desc) = 1
+  )
+  select incidents.incident_id as breach_key, people.email as recipient
+  from staging.stg_incidents as incidents
+  left join staging.stg_staff as owners on owners.staff_id = incidents.owner_id
+  left join people on people.staff_id = coalesce(incidents.manager_id, owners.manager_id)
+*/
+with incidents as (
+    select * from marts.incidents_open
+),
+
+incident_past_sla as (
+    select
+        incident_id || ', ' || department_name as subject,
+        incident_id as breach_key,
+        open_hours as measured,
+        sla_hours as threshold,
+        printf(
+            '%s incident (%s) of %s is open for %.1f hours; it was to be resolved in %d.',
+            upper(left(severity, 1)) || substr(severity, 2), category, owner_id,
+            cast(open_hours as double), sla_hours
+        ) as message,
+    from incidents
+    where is_past_sla
+)
+
+select * from incident_past_sla
+order by breach_key
