@@ -17,7 +17,7 @@ def close_run(job: Job, failure: BaseException | None) -> Outcome:
     It works in a session of its own, since the run's may be what failed.
     """
     _note_end(job, failure)
-    with Session(job.settings.limits) as session:
+    with Session(job.settings.limits, job.store) as session:
         write_down(job, session)
         path = job.settings.output / "lake.duckdb"
         write_catalogue(session, job.store, path, list(job.project.contracts().values()))

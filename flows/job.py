@@ -13,6 +13,7 @@ from lake.project import Project
 from lake.run import Run
 from lake.secrets import Secrets
 from lake.settings import Settings
+from lake.store_probe import expect_conditional
 from lake.table_versions import Store
 
 
@@ -56,8 +57,10 @@ class Job:
 
 @contextmanager
 def open_job(project: Project, settings: Settings, run: Run, step: Step) -> Iterator[Job]:
-    """Gives a job whose session is gone when it is left."""
+    """Gives a job whose session is gone when it is left; raises SettingsError when the lake's place can carry none."""
     findings = Findings()
     noted = noted_step(step, run, findings.seconds)
-    with Session(settings.limits) as session:
-        yield Job(project, settings, run, session, settings.store, noted, findings, open_vault(project.root))
+    store = settings.store
+    expect_conditional(store)
+    with Session(settings.limits, store) as session:
+        yield Job(project, settings, run, session, store, noted, findings, open_vault(project.root))

@@ -25,7 +25,7 @@ def open_lake(workplace: Workplace) -> Iterator[Reading]:
     """Opens the lake of a project for reading."""
     store = workplace.settings.store
     restricted = restricted_of(list(workplace.place.contracts().values()))
-    with Session(workplace.settings.limits) as session:
+    with Session(workplace.settings.limits, store) as session:
         release = current_release(session, store)
         show_operations(session, store, restricted.received)
         if release is not None:

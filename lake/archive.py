@@ -5,7 +5,6 @@ folder.
 """
 
 import codecs
-import gzip
 import hashlib
 import os
 import shutil
@@ -14,31 +13,26 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import zstandard
 
+from lake.archive_places import open_archive
+from lake.compression import UNREADABLE, Compression, open_plain
 from lake.errors import SourceError, TableError
-from lake.sources.delivery import Compression, Delivery
+from lake.sources.delivery import Delivery, Receipt, state_text
+from lake.table_versions import Store
 
 CHUNK_BYTES = 1 << 20
 ZSTD_LEVEL = 1  # of zstd's levels the fastest: the archive is written on the landing path, and read hardly ever
 UTF8_NAMES = {"utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii"}
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What was received: sha256 of the bytes in hex, their number, and the state of the file when it was read."""
-
-    digest: str
-    byte_count: int
-    newline_count: int
-    state: tuple[int, int, int]
-
-    @property
-    def state_text(self) -> str:
-        """The state as the ledger keeps it: inode, size, and time of change in nanoseconds."""
-        return _state_text(self.state)
+BINARY_FORMATS = {
+    "parquet",
+    "xlsx",
+    "xlsb",
+    "xls",
+    "ods",
+}  # these have no encoding, whatever the contract says of texts
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,9 @@ class WorkingFile:
 
 
 def receive(delivery: Delivery) -> Receipt:
-    """Reads a delivery once, for its digest."""
+    """Reads a delivery once, for its digest; one that brings its receipt is not read."""
+    if delivery.receipt is not None:
+        return delivery.receipt
     digest, byte_count, newline_count = hashlib.sha256(), 0, 0
     with _opened(delivery.path) as file, ThreadPoolExecutor(1) as hasher:
         state = _state(file)
@@ -74,44 +70,26 @@ def receive(delivery: Delivery) -> Receipt:
 def file_state(path: Path) -> str:
     """Gives the state of a file as `Receipt.state_text` does, without reading it."""
     with _opened(path) as file:
-        return _state_text(_state(file))
+        return state_text(_state(file))
 
 
-def archive_path(lake: Path, digest: str) -> Path:
-    """Gives where the bytes of a digest are kept."""
-    return lake / "_archive" / digest[:2] / f"{digest}.zst"
+def keep(delivery: Delivery, receipt: Receipt, store: Store) -> None:
+    """Puts a delivery's bytes into the archive, durably; what is there already stays.
 
-
-def keep(delivery: Delivery, receipt: Receipt, lake: Path) -> Path:
-    """Puts a delivery's bytes into the archive, durably, and gives the place; what is there already stays.
-
-    Raises SourceError when the file is not the one that was received any more.
+    Raises SourceError when the file is not the one that was received any more; then nothing is kept.
     """
-    target = archive_path(lake, receipt.digest)
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
-    with _opened(delivery.path) as file, part.open("wb") as out:
-        with compressor.stream_writer(out, closefd=False) as packed:
-            for chunk in _chunks(file):
-                packed.write(chunk)
-        out.flush()
-        os.fsync(out.fileno())
-        is_same = _state(file) == receipt.state
-    if not is_same:
-        part.unlink()
-        raise _changed(delivery)
-    part.replace(target)
-    return target
+    place = open_archive(store)
+    if not place.has(receipt.digest):
+        place.put(receipt.digest, _packed(delivery, receipt))
 
 
-def fetch(lake: Path, digest: str, target: Path) -> Path:
+def fetch(store: Store, digest: str, target: Path) -> Path:
     """Brings archived bytes back, as received, into a file; raises TableError when the archive lacks them."""
-    source = archive_path(lake, digest)
-    if not source.exists():
-        raise TableError("archive-missing", f"The archive holds no bytes of {digest}.", cure="Was the lake moved?")
+    try:
+        source = open_archive(store).packed(digest, target.parent)
+    except FileNotFoundError as error:
+        message = f"The archive holds no bytes of {digest}."
+        raise TableError("archive-missing", message, cure="Was the lake moved?") from error
     with source.open("rb") as packed, target.open("wb") as out:
         zstandard.ZstdDecompressor().copy_stream(packed, out)
     return target
@@ -119,14 +97,18 @@ def fetch(lake: Path, digest: str, target: Path) -> Path:
 
 def make_working_file(delivery: Delivery, receipt: Receipt, scratch: Path, encoding: str) -> WorkingFile:
     """Gives plain UTF-8 bytes to read: the received file itself where it is that already, else a copy."""
-    with _opened(delivery.path) as file:
+    with _opened(delivery.content) as file:
         start = file.read(4)
-    wide = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and delivery.format != "parquet"
-    if delivery.compression == "none" and not wide and encoding.lower() in UTF8_NAMES:
+    is_text = delivery.format not in BINARY_FORMATS
+    wide = is_text and start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    recoded = wide or (is_text and encoding.lower() not in UTF8_NAMES)
+    if delivery.compression == "none" and not recoded:
+        if delivery.inside is not None:
+            return measure_file(delivery.inside)
         return WorkingFile(delivery.path, receipt.byte_count, receipt.newline_count, _ends_with_newline(delivery.path))
     target = scratch / f"{receipt.digest[:16]}.plain"
     with closing(_plain_stream(delivery)) as stream, target.open("wb") as out:
-        if wide or encoding.lower() not in UTF8_NAMES:
+        if recoded:
             _recode(stream, out, "utf-16" if wide else encoding, delivery)
         else:
             _copy(stream, out, delivery)
@@ -147,18 +129,27 @@ def check_unchanged(delivery: Delivery, receipt: Receipt) -> None:
             raise _changed(delivery)
 
 
+def _packed(delivery: Delivery, receipt: Receipt) -> Iterator[bytes]:
+    """Gives a delivery's bytes compressed, piece by piece; raises at the end when the file was changed."""
+    with _opened(delivery.path) as file:
+        yield from zstandard.ZstdCompressor(level=ZSTD_LEVEL).read_to_iter(
+            file, read_size=CHUNK_BYTES, write_size=CHUNK_BYTES
+        )
+        if _state(file) != receipt.state:
+            raise _changed(delivery)
+
+
 def _plain_stream(delivery: Delivery) -> BinaryIO:
-    if delivery.compression == "gzip":
-        return gzip.GzipFile(delivery.path, "rb")  # type: ignore[return-value]
-    if delivery.compression == "zstd":
-        return cast(BinaryIO, zstandard.open(delivery.path, "rb"))
-    return delivery.path.open("rb")
+    try:
+        return open_plain(delivery.content, delivery.compression)
+    except UNREADABLE as error:
+        raise _unreadable(delivery, delivery.compression, error) from error
 
 
 def _copy(stream: BinaryIO, out: BinaryIO, delivery: Delivery) -> None:
     try:
         shutil.copyfileobj(stream, out, CHUNK_BYTES)
-    except (OSError, EOFError, zstandard.ZstdError) as error:
+    except UNREADABLE as error:
         raise _unreadable(delivery, delivery.compression, error) from error
 
 
@@ -168,7 +159,7 @@ def _recode(stream: BinaryIO, out: BinaryIO, encoding: str, delivery: Delivery) 
         for chunk in _chunks(stream):
             out.write(decoder.decode(chunk).encode())
         out.write(decoder.decode(b"", final=True).encode())
-    except (OSError, EOFError, zstandard.ZstdError, LookupError) as error:
+    except (*UNREADABLE, LookupError) as error:
         raise _unreadable(delivery, encoding, error) from error
 
 
@@ -202,10 +193,6 @@ def _opened(path: Path) -> BinaryIO:
 def _state(file: BinaryIO) -> tuple[int, int, int]:
     found = os.fstat(file.fileno())
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _state_text(state: tuple[int, int, int]) -> str:
-    return ":".join(str(part) for part in state)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

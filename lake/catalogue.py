@@ -1,6 +1,7 @@
 """`lake.duckdb`: a file that opens in any DuckDB client and shows the released tables and the newest `ops` views.
 
-It holds views over the released versions' own Parquet files and no data. It is written beside the old one and renamed
+It holds views over the released versions' own Parquet files and no data (on an object store: it needs httpfs and a
+secret of its own, since it keeps none). It is written beside the old one and renamed
 into its place, so that a reader finds the old state or the new one, whole. Restricted columns are masked in it.
 """
 
@@ -63,7 +64,7 @@ def write_catalogue(session: Session, store: Store, path: Path, contracts: Seque
     path.parent.mkdir(parents=True, exist_ok=True)
     views = _newest_views(session, store, restricted)
     for _ in range(CATALOGUE_ATTEMPTS):
-        _write_views(path, views)
+        _write_views(path, views, store)
         written, views = views, _newest_views(session, store, restricted)
         if views == written:
             return
@@ -75,11 +76,11 @@ def _newest_views(session: Session, store: Store, restricted: Restricted) -> dic
     return operator_views(store, restricted.received) | views
 
 
-def _write_views(path: Path, views: Mapping[str, str]) -> None:
+def _write_views(path: Path, views: Mapping[str, str], store: Store) -> None:
     statements = [f"create schema {schema}" for schema in SCHEMAS if schema not in HIDDEN_SCHEMAS]
     statements += [f"create view {_quoted(name)} as {sql}" for name, sql in views.items()]
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    write_database(part, statements)
+    write_database(part, statements, store)
     part.replace(path)
 
 

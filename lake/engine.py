@@ -15,6 +15,9 @@ import duckdb
 import pyarrow as pa
 
 from lake.errors import ModelError
+from lake.httpfs import reach_statements
+from lake.objects import store_error
+from lake.table_versions import Store
 
 EngineError = duckdb.Error  # what a statement raises; callers translate it into the error of its author
 
@@ -35,8 +38,9 @@ class EngineLimits:
 class Session:
     """A DuckDB database with one schema per layer, private to a run and gone when it is closed."""
 
-    def __init__(self, limits: EngineLimits) -> None:
-        """Opens an empty database whose spill files live in a folder of its own."""
+    def __init__(self, limits: EngineLimits, store: Store | None = None) -> None:
+        """Opens an empty database whose spill files live in a folder of its own, and which can reach a lake."""
+        self._place = "" if store is None else store.uri
         self._folder = Path(tempfile.mkdtemp(prefix="sluice-", dir=limits.spill_dir))
         self._connection = duckdb.connect(
             ":memory:",
@@ -52,6 +56,7 @@ class Session:
         for schema in SCHEMAS:
             self._connection.execute(f"create schema {schema}")
         self._connection.execute(ATTACH_LANDING)
+        _reach(self._connection, store)
 
     failure = EngineError
 
@@ -62,11 +67,13 @@ class Session:
 
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> None:
         """Runs one or more statements for their effect."""
-        self._connection.execute(sql, parameters)
+        with _translated(self._place):
+            self._connection.execute(sql, parameters)
 
     def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """Gives all rows of a small result."""
-        return self._connection.execute(sql, parameters).fetchall()
+        with _translated(self._place):
+            return self._connection.execute(sql, parameters).fetchall()
 
     def value(self, sql: str, parameters: Sequence[Any] | None = None) -> Any:
         """Gives the single value of a one-row, one-column result."""
@@ -74,11 +81,13 @@ class Session:
 
     def arrow(self, sql: str, parameters: Sequence[Any] | None = None) -> pa.Table:
         """Gives a result as an Arrow table."""
-        return self._connection.execute(sql, parameters).to_arrow_table()
+        with _translated(self._place):
+            return self._connection.execute(sql, parameters).to_arrow_table()
 
     def reader(self, sql: str) -> pa.RecordBatchReader:
         """Gives a result of any size as a stream of record batches."""
-        return self._connection.execute(sql).to_arrow_reader(BATCH_ROWS)
+        with _translated(self._place):
+            return self._connection.execute(sql).to_arrow_reader(BATCH_ROWS)
 
     def copy_parquet(
         self, query: str, folder: str, partition: Sequence[str] = (), *, any_order: bool = False
@@ -153,11 +162,29 @@ class Session:
         self.close()
 
 
-def write_database(path: Path, statements: Sequence[str]) -> None:
-    """Writes a DuckDB file by running statements in a new database."""
-    with duckdb.connect(str(path)) as connection:
+def write_database(path: Path, statements: Sequence[str], store: Store | None = None) -> None:
+    """Writes a DuckDB file by running statements in a new database that can reach a lake; it keeps no credentials."""
+    place = "" if store is None else store.uri
+    with duckdb.connect(str(path)) as connection, _translated(place):
+        _reach(connection, store)
         for statement in statements:
             connection.execute(statement)
+
+
+def _reach(connection: duckdb.DuckDBPyConnection, store: Store | None) -> None:
+    for statement in () if store is None else reach_statements(store):
+        connection.execute(statement)
+
+
+@contextmanager
+def _translated(place: str) -> Iterator[None]:
+    """Turns what DuckDB says of an object store that fails into our error, in one place."""
+    try:
+        yield
+    except duckdb.IOException as error:
+        if "://" not in place or "HTTP" not in str(error):
+            raise
+        raise store_error(place, error) from error
 
 
 @dataclass(frozen=True)

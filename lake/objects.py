@@ -1,9 +1,10 @@
 """The edge to object stores: S3 and what speaks like it, Google Cloud Storage, Azure. Keys are relative to a prefix."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,20 @@ from lake.errors import TableError
 CHUNK_BYTES = 8 << 20
 ALLOW_HTTP = "allow_http"  # delta-rs takes it for an option of the store, the other library for one of the client
 STORE_SCHEMES = ("s3", "gs", "az", "abfss")
+CONNECT_SECONDS, ANSWER_SECONDS = 5, 60  # an answer is one request with its body, and a part of an upload is 5 MB
+RETRIES = 3  # of requests that a store may repeat its answer to; waiting grows from a tenth of a second
+RETRY_SECONDS = 20  # no retry begins after these
+COLOURS = re.compile(r"\x1b\[\d*m")
+LONGEST_COMPLAINT = 400  # characters
+NO_BUCKET = ("NoSuchBucket", "The specified bucket does not exist")
+NOT_ALLOWED = (
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "AccessDenied",
+    "ExpiredToken",
+    "InvalidToken",
+    "403 Forb",
+)
 
 
 @dataclass(frozen=True)
@@ -31,10 +46,14 @@ class ObjectState:
 
 @dataclass(frozen=True)
 class Objects:
-    """A prefix of a bucket. `options` are the store's, in the spelling of delta-rs: `aws_region`, `aws_endpoint`…"""
+    """A prefix of a bucket. `options` are the store's, in the spelling of delta-rs: `aws_region`, `aws_endpoint`…
+
+    `answer_seconds` is how long one request may take, with what it carries.
+    """
 
     uri: str
-    options: Mapping[str, str]
+    options: Mapping[str, str] = field(repr=False)
+    answer_seconds: float = ANSWER_SECONDS
 
     def list(self, below: str = "") -> Iterator[ObjectState]:
         """Gives the objects below a key prefix, in the order of their keys."""
@@ -96,19 +115,26 @@ class Objects:
         with self._translated(""):
             config: Any = {key: value for key, value in self.options.items() if not key.endswith(ALLOW_HTTP)}
             allow_http = any(value == "true" for key, value in self.options.items() if key.endswith(ALLOW_HTTP))
-            return from_url(self.uri, config=config, client_options={"allow_http": allow_http})
+            client: Any = {
+                "allow_http": allow_http,
+                "connect_timeout": timedelta(seconds=min(CONNECT_SECONDS, self.answer_seconds)),
+                "timeout": timedelta(seconds=self.answer_seconds),
+            }
+            retrying = timedelta(seconds=min(RETRY_SECONDS, self.answer_seconds))
+            retries: Any = {"max_retries": RETRIES, "retry_timeout": retrying}
+            return from_url(self.uri, config=config, client_options=client, retry_config=retries)
 
     @contextmanager
     def _translated(self, key: str) -> Iterator[None]:
         """Turns the library's exceptions into ours, in one place; a missing object stays a FileNotFoundError."""
         try:
             yield
-        except BaseError as error:
-            raise TableError(
-                "store-unreachable",
-                f"The object store did not answer as it should for {self.uri.rstrip('/')}/{key}: {_first_line(error)}",
-                cure="Check the bucket, the endpoint and the credentials; then run again, nothing was lost.",
-            ) from error
+        except FileNotFoundError as error:
+            if any(word in str(error) for word in NO_BUCKET):
+                raise store_error(self.uri, error) from error
+            raise
+        except (BaseError, PermissionError) as error:
+            raise store_error(f"{self.uri.rstrip('/')}/{key}", error) from error
 
 
 def is_object_uri(uri: str) -> bool:
@@ -116,5 +142,38 @@ def is_object_uri(uri: str) -> bool:
     return uri.split("://", 1)[0] in STORE_SCHEMES if "://" in uri else False
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+def patient(options: Mapping[str, str]) -> dict[str, str] | None:
+    """Gives a store's options with how long to wait for it, in the spelling of delta-rs; None when there are none."""
+    if not options:
+        return None
+    waiting = {"connect_timeout": CONNECT_SECONDS, "timeout": ANSWER_SECONDS, "retry_timeout": RETRY_SECONDS}
+    return {name: f"{value}s" for name, value in waiting.items()} | {"max_retries": str(RETRIES)} | dict(options)
+
+
+def store_error(place: str, error: Exception) -> TableError:
+    """Gives what a library's complaint about a store means to a person; whoever translates, the words are the same."""
+    text = str(error)
+    if any(word in text for word in NO_BUCKET):
+        return TableError(
+            "store-bucket-missing",
+            f"There is no bucket for {place}.",
+            cure="Make the bucket, or mend its name; Sluice makes none.",
+        )
+    if any(word in text for word in NOT_ALLOWED):
+        return TableError(
+            "store-refused",
+            f"The object store refuses these credentials for {place}.",
+            cure="Check the keys, their expiry, and that they may list, read, write and delete there.",
+        )
+    return TableError(
+        "store-unreachable",
+        f"The object store did not answer as it should for {place}: {_in_one_line(text)}",
+        cure="Check the endpoint and the network; then run again, nothing was lost.",
+    )
+
+
+def _in_one_line(text: str) -> str:
+    """Gives the head of a complaint: what follows is how the library came by it."""
+    head = re.split(r"\n\s*\n|Debug source:", COLOURS.sub("", text).strip())[0]
+    line = " ".join(head.replace("↳", ":").split())
+    return line if len(line) <= LONGEST_COMPLAINT else f"{line[:LONGEST_COMPLAINT]}…"

@@ -15,15 +15,16 @@ from pydantic_settings import (
 
 from lake.engine import EngineLimits
 from lake.errors import SettingsError
+from lake.store_settings import StoreSettings, check_place, open_store
 from lake.table_versions import Store
 
 MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?)?B", re.IGNORECASE)
-STORE = re.compile(r"[a-z0-9]{2,}:", re.IGNORECASE)  # one letter alone is a drive
+OTHERS_NAMES = ("LAKE_URI", "AWS_", "GOOGLE_", "GCS_")  # settings that do not begin with SLUICE_
 FIVE_MINUTES, TEN_MINUTES, TWENTY_MINUTES = 300.0, 600.0, 1200.0
 
 
-class Settings(BaseSettings):
-    """Everything an operator can set; each field is `SLUICE_<NAME>` in the environment, the lake is `LAKE_URI`."""
+class Settings(StoreSettings):
+    """Everything an operator can set; each field is `SLUICE_<NAME>`, but for `LAKE_URI` and a store's own."""
 
     model_config = SettingsConfigDict(
         env_prefix="SLUICE_", extra="ignore", frozen=True, pyproject_toml_table_header=("tool", "sluice")
@@ -33,7 +34,7 @@ class Settings(BaseSettings):
     lake_uri: str = Field(
         default="",
         validation_alias=AliasChoices("lake_uri", "LAKE_URI"),
-        description="Where the lake is: a folder. Default: lake/data in the project.",
+        description="Where the lake is: a folder, s3://bucket/prefix or gs://bucket/prefix; default lake/data.",
     )
     memory_limit: str = Field(default="1GB", description="What DuckDB may use before it spills, e.g. 1GB.")
     threads: int | None = Field(default=None, ge=1, description="DuckDB threads; default one per core.")
@@ -73,9 +74,7 @@ class Settings(BaseSettings):
     @field_validator("lake_uri")
     @classmethod
     def _known_store(cls, uri: str) -> str:
-        if STORE.match(uri):
-            raise ValueError(f"{uri!r} is no folder; object stores are not supported yet")
-        return uri
+        return check_place(uri)
 
     @field_validator("timezone")
     @classmethod
@@ -110,7 +109,7 @@ class Settings(BaseSettings):
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"]).upper()
             why = first["msg"].removeprefix("Value error, ")
-            message = f"Setting {name if name == 'LAKE_URI' else f'SLUICE_{name}'} is not usable: {why}."
+            message = f"Setting {name if name.startswith(OTHERS_NAMES) else f'SLUICE_{name}'} is not usable: {why}."
             cure = "Mend it in the environment, .env or [tool.sluice]; .env.example shows how each is written."
             raise SettingsError("setting-invalid", message, cure=cure) from error
 
@@ -121,8 +120,8 @@ class Settings(BaseSettings):
 
     @property
     def store(self) -> Store:
-        """The lake's place, with what it takes to reach it."""
-        return Store(self.uri, {})
+        """The lake's place, with what it takes to reach it; raises SettingsError when some of that is not set."""
+        return open_store(self.uri, self)
 
     @property
     def output(self) -> Path:

@@ -1,18 +1,21 @@
 """What a table is made of: its place, its files, and its versions as readers see them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
 
 @dataclass(frozen=True)
 class Store:
-    """The lake's place: a folder or an object store's URI, and the store's options (credentials, endpoint)."""
+    """The lake's place: a folder or an object store's URI, and what it takes to reach the store.
+
+    `options` are credentials, region and endpoint in the spelling of delta-rs; `secret` is what DuckDB is told of them.
+    """
 
     uri: str
-    options: Mapping[str, str]
+    options: Mapping[str, str] = field(repr=False)
+    secret: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def table_uri(self, name: str) -> str:
         """Gives the place of a table such as `marts.sales_daily`."""
@@ -84,8 +87,3 @@ class Commit:
     version: int
     timestamp_ms: int
     metadata: Mapping[str, str]
-
-
-def local_folder(store: Store) -> Path | None:
-    """Gives the lake's folder when it is a local one, else None."""
-    return None if "://" in store.uri else Path(store.uri)

@@ -17,6 +17,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from lake.engine import columns_of
 from lake.errors import CommitConflict, TableError
+from lake.objects import is_object_uri, patient, store_error
 from lake.table_versions import Commit, DataFile, StagedFiles, Store, TableVersion
 
 APPEND_RETRIES = 50  # concurrent appends never contradict each other: each retry only takes the next version number
@@ -25,6 +26,7 @@ OUR_TABLES = {
     "delta.logRetentionDuration": "interval 36500 days",  # a cleanup that somebody asks for heeds only this one
     "delta.checkpointInterval": "50",
 }
+HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 TRY_AGAIN = "Run it again; nothing was lost or written twice."
 METADATA_PREFIX = "sluice."
 EVOLVED = "columns were added"  # the table's description says so: readers then look for columns by name, file by file
@@ -103,7 +105,7 @@ def append_files(store: Store, name: str, staged: StagedFiles, metadata: Mapping
 
 def restore_version(store: Store, name: str, version: int) -> int:
     """Makes an older version the newest one, in one commit, and gives its new number."""
-    with _translated(name):
+    with _translated(name, store.uri):
         table = _expect_table(store, name)
         table.restore(version, commit_properties=CommitProperties(max_commit_retries=0))
         return table.version()
@@ -114,7 +116,7 @@ def read_commits(store: Store, name: str, after: int) -> list[Commit]:
     table = _open(store, name)
     if table is None or table.version() <= after:
         return []
-    with _translated(name):
+    with _translated(name, store.uri):
         history = table.history(table.version() - after)
     commits = [_commit_of(entry) for entry in history if entry["version"] > after]
     return sorted(commits, key=lambda commit: commit.version)
@@ -128,7 +130,7 @@ def transaction_of(store: Store, name: str, transaction: str, version: int | Non
 
 def vacuum_table(store: Store, name: str, keep_versions: Sequence[int], keep_hours: int) -> int:
     """Deletes files that none of the kept versions names and that are older than `keep_hours`; gives how many."""
-    with _translated(name):
+    with _translated(name, store.uri):
         return len(
             _expect_table(store, name).vacuum(
                 retention_hours=keep_hours,
@@ -142,16 +144,16 @@ def vacuum_table(store: Store, name: str, keep_versions: Sequence[int], keep_hou
 
 def compact_table(store: Store, name: str) -> int:
     """Joins a table's small files into large ones, in one commit, and gives the new version."""
-    with _translated(name):
+    with _translated(name, store.uri):
         table = _expect_table(store, name)
-        table.optimize.compact(post_commithook_properties=_hooks())
+        table.optimize.compact(post_commithook_properties=HOOKS)
         return table.version()
 
 
 def _open(store: Store, name: str, version: int | None = None) -> DeltaTable | None:
-    with _translated(name):
+    with _translated(name, store.uri):
         try:
-            return DeltaTable(store.table_uri(name), version=version, storage_options=dict(store.options) or None)
+            return DeltaTable(store.table_uri(name), version=version, storage_options=patient(store.options))
         except TableNotFoundError:
             return None
 
@@ -191,14 +193,14 @@ def _describe(store: Store, name: str, table: DeltaTable) -> TableVersion:
 def _create(store: Store, name: str, staged: StagedFiles | None) -> None:
     if staged is None:
         raise TableError("table-missing", f"Table {name} does not exist and nothing is staged for it.")
-    with _translated(name):
+    with _translated(name, store.uri):
         DeltaTable.create(
             store.table_uri(name),
             Schema.from_arrow(staged.schema),
             mode="error",
             partition_by=list(staged.partition) or None,
             configuration=OUR_TABLES,
-            storage_options=dict(store.options) or None,
+            storage_options=patient(store.options),
         )
 
 
@@ -209,14 +211,14 @@ def _same_types(table: DeltaTable, staged: StagedFiles) -> bool:
 
 def _replace_schema(store: Store, staged: StagedFiles, version: int, metadata: Mapping[str, str]) -> int:
     """Gives a table other columns or partitioning, then its rows: two commits, the second is the one to publish."""
-    with _translated(staged.name):
+    with _translated(staged.name, store.uri):
         table = DeltaTable.create(
             store.table_uri(staged.name),
             Schema.from_arrow(staged.schema),
             mode="overwrite",
             partition_by=list(staged.partition) or None,
             configuration=OUR_TABLES,
-            storage_options=dict(store.options) or None,
+            storage_options=patient(store.options),
             commit_properties=CommitProperties(max_commit_retries=0),
         )
     if table.version() != version + 1:
@@ -245,7 +247,7 @@ def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
         )
     added = [field for field in staged.schema if field.name not in known]
     if added:
-        with _translated(staged.name):
+        with _translated(staged.name, table.table_uri):
             if table.metadata().description != EVOLVED:  # first: readers must know before a column can be lacking
                 table.alter.set_table_description(EVOLVED, commit_properties=CommitProperties(max_commit_retries=0))
             table.alter.add_columns(
@@ -300,14 +302,14 @@ def _commit(
     retries: int,
 ) -> None:
     properties = _properties(metadata, transaction, transaction_version, retries=retries)
-    with _translated(table.table_uri):
+    with _translated(table.table_uri, table.table_uri):
         table.create_write_transaction(
             list(actions),
             mode="append",
             schema=table.schema(),
             partition_by=list(table.metadata().partition_columns) or None,
             commit_properties=properties,
-            post_commithook_properties=_hooks(),
+            post_commithook_properties=HOOKS,
         )
         table.update_incremental()
 
@@ -322,19 +324,14 @@ def _properties(
     )
 
 
-def _hooks() -> PostCommitHookProperties:
-    return PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
-
-
 def _commit_of(entry: Mapping[str, Any]) -> Commit:
-    ours = {
-        key.removeprefix(METADATA_PREFIX): str(value) for key, value in entry.items() if key.startswith(METADATA_PREFIX)
-    }
-    return Commit(int(entry["version"]), int(entry.get("timestamp", 0)), ours)
+    ours = {key: str(value) for key, value in entry.items() if key.startswith(METADATA_PREFIX)}
+    named = {key.removeprefix(METADATA_PREFIX): value for key, value in ours.items()}
+    return Commit(int(entry["version"]), int(entry.get("timestamp", 0)), named)
 
 
 @contextmanager
-def _translated(name: str) -> Iterator[None]:
+def _translated(name: str, place: str) -> Iterator[None]:
     """Turns Delta's exceptions into ours, in one place."""
     try:
         yield
@@ -343,6 +340,10 @@ def _translated(name: str) -> Iterator[None]:
         raise CommitConflict("commit-conflict", message, cure=TRY_AGAIN) from error
     except TableNotFoundError:
         raise
+    except OSError as error:
+        if not is_object_uri(place):
+            raise
+        raise store_error(place, error) from error
     except DeltaError as error:
         if "already exists" in str(error):
             message = f"Another writer created {name} first: {error}."

@@ -1,5 +1,6 @@
 """What every test may use."""
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 
 from lake.engine import EngineLimits, Session
 from lake.run import Run, begin_run
+from lake.table_versions import Store
+from tests.store_parts import make_store, serving_s3
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_INSTANT = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
@@ -18,6 +21,30 @@ def session() -> Iterator[Session]:
     """A DuckDB session small enough that two run side by side."""
     with Session(EngineLimits(memory="512MB", threads=2)) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_settings() -> Iterator[None]:
+    """No test reaches for the store, or with the keys, of whoever runs it."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in [name for name in os.environ if name.startswith("AWS_") or name == "LAKE_URI"]:
+            environment.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of an S3 server in a process of its own."""
+    with serving_s3() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty lake: in a folder, or in a bucket where the test is marked with `both`."""
+    if getattr(request, "param", "local") == "s3":
+        return make_store(request.getfixturevalue("s3_endpoint"), tmp_path / "settings")
+    return Store(str(tmp_path / "lake"), {})
 
 
 @pytest.fixture

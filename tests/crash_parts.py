@@ -33,13 +33,15 @@ from lake.releases import current_release
 from lake.run import Event, begin_run, system_clock
 from lake.settings import Settings
 from lake.table_versions import Store
+from tests.store_parts import copy_lake, move_lake, open_catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = EngineLimits(memory="300MB", threads=2)
 LONGEST_RUN_SECONDS = 120
-WRITES = {  # what changes anything on disk, by the file it stands in: ours, and deltalake's `table.py`
+WRITES = {  # what changes anything in a lake, by the file it stands in: ours, and deltalake's `table.py`
     "engine.py": {"copy_parquet", "write_database"},
     "catalogue.py": {"_write_views"},
+    "objects.py": {"put", "create"},
     "table.py": {"create", "create_write_transaction", "restore", "add_columns", "set_table_description"},
 }
 
@@ -201,6 +203,8 @@ def copy_shop(source: Path, target: Path) -> Path:
     """Gives a copy of a shop and its lake, there from one moment to the next."""
     part = target.with_name(f".{target.name}")
     shutil.copytree(source, part)
+    if (part / ".env").exists():
+        move_lake(part, copy_lake(store_of(source)))
     return part.replace(target)
 
 
@@ -215,7 +219,7 @@ def settings_of(folder: Path) -> Settings:
 
 
 def store_of(folder: Path) -> Store:
-    return Store(settings_of(folder).uri, {})
+    return settings_of(folder).store
 
 
 def start_run(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -237,7 +241,7 @@ def finish(child: "subprocess.Popen[str]") -> dict[str, Any]:
 def lake_state(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Gives all that a lake holds, but for ids and instants of runs."""
     store = store_of(folder)
-    with Session(LIMITS) as session:
+    with Session(LIMITS, store) as session:
         release = current_release(session, store)
         assert release is not None
         nothing = restricted_of([])
@@ -248,7 +252,7 @@ def lake_state(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 def catalogue_state(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Gives the same as `lake_state`, as any DuckDB client reads it from `lake.duckdb`."""
-    with duckdb.connect(str(folder / "lake" / "data" / "lake.duckdb"), read_only=True) as client:
+    with open_catalogue(folder / "lake" / "data" / "lake.duckdb", store_of(folder)) as client:
         return {name: client.sql(sql).fetchall() for name, sql in STATE.items()}
 
 
@@ -305,7 +309,7 @@ def _is_whole(found: tuple[Any, ...], how: str) -> bool:
 
 
 def _read_catalogue(folder: Path) -> tuple[Any, ...] | None:
-    with duckdb.connect(str(folder / "lake" / "data" / "lake.duckdb"), read_only=True) as client:
+    with open_catalogue(folder / "lake" / "data" / "lake.duckdb", store_of(folder)) as client:
         if not client.sql("from duckdb_views() where schema_name = 'marts'").fetchall():
             return None
         return client.sql(ONE_WHOLE_STATE).fetchone()
@@ -313,7 +317,7 @@ def _read_catalogue(folder: Path) -> tuple[Any, ...] | None:
 
 def _read_release(folder: Path) -> tuple[Any, ...] | None:
     store = store_of(folder)
-    with Session(LIMITS) as session:
+    with Session(LIMITS, store) as session:
         release = current_release(session, store)
         if release is None:
             return None

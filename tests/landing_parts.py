@@ -59,7 +59,7 @@ def land(
 ) -> PreparedBatch | None:
     """Lands one file, gives None when it is there already."""
     if session is None:
-        with Session(EngineLimits(threads=threads)) as opened:
+        with Session(EngineLimits(threads=threads), store) as opened:
             return land(store, path, contract, session=opened)
     run = begin()
     batch = identify(contract, file_delivery(contract, path, path.parent), run)
@@ -88,7 +88,7 @@ def table_rows(store: Store, name: str, columns: str) -> list[tuple]:
     found = read_version(store, name)
     if found is None:
         return []
-    with Session(EngineLimits()) as session:
+    with Session(EngineLimits(), store) as session:
         scan = scan_sql([file.path for file in found.files], found.columns, evolved=found.evolved)
         return session.rows(f"select {columns} from ({scan}) order by all")
 

@@ -26,7 +26,9 @@ from tests.crash_parts import (
     readers_watching,
     run_here,
     start_run,
+    store_of,
 )
+from tests.store_parts import IN_BUCKET_AT_LENGTH, lake_keys, put_in_bucket
 
 AT_ONCE = 2  # processes dying side by side, each on a lake of its own
 LONGEST_DELAY_SECONDS = 0.8
@@ -58,11 +60,22 @@ def scene(folder: Path, begun: Path) -> Scene:
     return Scene(begun, lake_state(undisturbed), tuple(writes), tuple(events))
 
 
+@pytest.fixture(scope="module", params=IN_BUCKET_AT_LENGTH)
+def where(request: pytest.FixtureRequest) -> str | None:
+    """Where the lakes are: the address of an S3 server, None for folders."""
+    return request.getfixturevalue("s3_endpoint") if request.param == "s3" else None
+
+
+def begin_shop(folder: Path, where: str | None, *files: str) -> Path:
+    shop = make_shop(folder, *files)
+    return shop if where is None else put_in_bucket(shop, where)
+
+
 @pytest.fixture(scope="module")
-def next_run(tmp_path_factory) -> Scene:
+def next_run(tmp_path_factory, where) -> Scene:
     """A lake with one release and two new files, one of them with a new column."""
     folder = tmp_path_factory.mktemp("next")
-    begun = make_shop(folder / "begun", FIRST_FILE)
+    begun = begin_shop(folder / "begun", where, FIRST_FILE)
     assert run_here(begun).is_ok
     deliver(begun, SECOND_FILE)
     deliver(begun, THIRD_FILE)
@@ -70,10 +83,10 @@ def next_run(tmp_path_factory) -> Scene:
 
 
 @pytest.fixture(scope="module")
-def first_run(tmp_path_factory) -> Scene:
+def first_run(tmp_path_factory, where) -> Scene:
     """No lake yet, and three files."""
     folder = tmp_path_factory.mktemp("first")
-    return scene(folder, make_shop(folder / "begun", FIRST_FILE, SECOND_FILE, THIRD_FILE))
+    return scene(folder, begin_shop(folder / "begun", where, FIRST_FILE, SECOND_FILE, THIRD_FILE))
 
 
 def check_crashes(folder: Path, given: Scene, places: Sequence[Place]) -> None:
@@ -107,7 +120,7 @@ def die(folder: Path, place: Place) -> None:
 
 
 def count_files(folder: Path) -> int:
-    return sum(1 for _ in (folder / "lake").rglob("*"))
+    return len(lake_keys(store_of(folder)))
 
 
 def compare(lake: Path, given: Scene, place: Place) -> list[str]:
@@ -121,6 +134,8 @@ def compare(lake: Path, given: Scene, place: Place) -> list[str]:
 
 
 def write_places(given: Scene, step: int = 1) -> list[Place]:
+    """Every moment before and after a write, or of a lake in a bucket, where a run takes its time, every third."""
+    step *= 1 if "://" not in store_of(given.begun).uri else 3
     return [Place("write", number) for number in range(1, len(given.writes) + 1, step)]
 
 

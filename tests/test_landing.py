@@ -12,16 +12,11 @@ import zstandard
 
 from lake.contract import Column
 from lake.errors import SourceError
-from lake.table_versions import Store
 from lake.tables import read_commits, read_version, transaction_of
 from tests.landing_parts import HEADER, SHOP, contract_with, counts, land, quarantine_rows, raw_rows
+from tests.store_parts import both, lake_bytes, lake_keys
 
 GOOD = "a1,2024-01-05,North,3,2.50,x\n"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "lake"), {})
 
 
 def deliver(tmp_path: Path, content: str | bytes, name: str = "in.csv") -> Path:
@@ -30,6 +25,7 @@ def deliver(tmp_path: Path, content: str | bytes, name: str = "in.csv") -> Path:
     return path
 
 
+@both
 def test_landing_splits_rows_and_says_every_reason(tmp_path, store):
     """A row goes to raw, or to quarantine with all its reasons, the first one's category, its line and raw content."""
     rows = [
@@ -65,6 +61,7 @@ def test_landing_splits_rows_and_says_every_reason(tmp_path, store):
     assert details.startswith("sold_on is required and missing. units is not of type integer.")
 
 
+@both
 def test_landing_the_same_file_twice_is_a_no_op(tmp_path, store):
     """The second landing finds the batch by its content and writes nothing."""
     path = deliver(tmp_path, HEADER + GOOD)
@@ -153,6 +150,7 @@ def test_landing_reads_every_format_alike(tmp_path, store, name, content):
     assert raw_rows(store, "sale_id, sold_on, region, units, price_eur, note") == expected
 
 
+@both
 def test_landing_reads_parquet_with_its_types(tmp_path, store):
     """Typed columns are judged by the same contract; what breaks it shows as it was."""
     frame = polars.DataFrame(
@@ -179,6 +177,7 @@ def test_landing_keeps_broken_json_lines(tmp_path, store):
     assert [row[0] for row in raw_rows(store, "_line")] == [1, 5]
 
 
+@both
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -197,10 +196,11 @@ def test_landing_refuses_whole_files_clearly(tmp_path, store, name, content, mes
     with pytest.raises(SourceError, match=message):
         land(store, deliver(tmp_path, content, name), contract)
     assert read_version(store, "raw.shop") is None
-    kept = list(Path(store.uri, "_archive").rglob("*.zst"))
-    assert [zstandard.ZstdDecompressor().decompressobj().decompress(path.read_bytes()) for path in kept] == [content]
+    kept = [lake_bytes(store, key) for key in lake_keys(store, "_archive")]
+    assert [zstandard.ZstdDecompressor().decompressobj().decompress(packed) for packed in kept] == [content]
 
 
+@both
 def test_landing_drift_follows_the_contract(tmp_path, store):
     """An unknown column is added, refused, or sends the rows to quarantine, as the contract says."""
     path = deliver(tmp_path, HEADER.replace("note", "note,colour") + GOOD.replace(",x", ",x,red"))
@@ -213,6 +213,7 @@ def test_landing_drift_follows_the_contract(tmp_path, store):
     assert raw_rows(store, "sale_id, colour") == [("a0", None), ("a1", "red")]
 
 
+@both
 def test_landing_takes_versions_or_the_first_by_policy(tmp_path, store):
     """latest-wins lands another content as a new version, also when an older content returns; first-wins refuses it."""
     latest = contract_with(duplicates="latest-wins")

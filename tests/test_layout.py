@@ -27,6 +27,7 @@ EDGES = {
     "rich": "flows/",
     "deltalake": "lake/tables.py",
     "obstore": "lake/objects.py",
+    "fastexcel": "lake/formats/excel.py",
     "httpx": "lake/sources/",
     "stamina": "lake/sources/",
     "duckdb": "lake/engine.py",

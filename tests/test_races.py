@@ -22,15 +22,22 @@ from tests.crash_parts import (
     run_here,
     start_run,
 )
+from tests.store_parts import IN_BUCKET_AT_LENGTH, put_in_bucket
 
 State = dict[str, list[tuple]]
 ALL_MARTS: tuple[str, ...] = ()
 
 
+@pytest.fixture(scope="module", params=IN_BUCKET_AT_LENGTH)
+def where(request: pytest.FixtureRequest) -> str | None:
+    """Where the lakes are: the address of an S3 server, None for folders."""
+    return request.getfixturevalue("s3_endpoint") if request.param == "s3" else None
+
+
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory) -> Path:
+def begun(tmp_path_factory, where) -> Path:
     """A shop with one release and two new files."""
-    folder = make_shop(tmp_path_factory.mktemp("races") / "begun", FIRST_FILE)
+    folder = begin_shop(tmp_path_factory.mktemp("races") / "begun", where, FIRST_FILE)
     assert run_here(folder).is_ok
     deliver(folder, SECOND_FILE)
     deliver(folder, THIRD_FILE)
@@ -52,6 +59,11 @@ def expected(begun: Path, tmp_path_factory) -> State:
     folder = copy_shop(begun, tmp_path_factory.mktemp("races") / "expected")
     assert run_here(folder).is_ok
     return lake_state(folder)
+
+
+def begin_shop(folder: Path, where: str | None, *files: str) -> Path:
+    shop = make_shop(folder, *files)
+    return shop if where is None else put_in_bucket(shop, where)
 
 
 def check_run_amid_event(folder: Path, place: int, marts: tuple[str, ...] = ALL_MARTS) -> None:
@@ -128,16 +140,16 @@ def _made(folder: Path) -> Path:
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("begins", ["next", "first"])
-def test_races_a_run_before_every_write_of_another(tmp_path, begun, begins) -> None:
+def test_races_a_run_before_every_write_of_another(tmp_path, begun, where, begins) -> None:
     """Another run begins and ends right before anything this one writes, also while all tables are made."""
     if begins == "first":
-        begun = make_shop(tmp_path / "begun", FIRST_FILE, SECOND_FILE, THIRD_FILE)
+        begun = begin_shop(tmp_path / "begun", where, FIRST_FILE, SECOND_FILE, THIRD_FILE)
     undisturbed = copy_shop(begun, tmp_path / "undisturbed")
     with at_write(0, lambda: None) as writes:
         assert run_here(undisturbed).is_ok
     expected = lake_state(undisturbed)
     before = [n for n, moment in enumerate(writes, 1) if moment.startswith("before")]
-    for place in before[:: 1 if begins == "next" else 2]:
+    for place in before[:: (1 if begins == "next" else 2) * (1 if where is None else 4)]:
         folder = copy_shop(begun, tmp_path / str(place))
         inner = []
         with at_write(place, lambda folder=folder, inner=inner: inner.append(run_here(folder))):
@@ -148,12 +160,12 @@ def test_races_a_run_before_every_write_of_another(tmp_path, begun, begins) -> N
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_races_processes_at_once_for_long(tmp_path, begun, expected) -> None:
+def test_races_processes_at_once_for_long(tmp_path, begun, where, expected) -> None:
     """Round after round: the same marts, different marts, three at a time, the very first run."""
     rounds = [[ALL_MARTS, ALL_MARTS], [("by_month",), ("by_zone",)], [ALL_MARTS, ("by_month",), ("by_zone",)]]
     for number in range(9):
         check_processes(tmp_path, begun, expected, rounds[number % 3], number)
-    first = make_shop(tmp_path / "first", FIRST_FILE, SECOND_FILE, THIRD_FILE)
+    first = begin_shop(tmp_path / "first", where, FIRST_FILE, SECOND_FILE, THIRD_FILE)
     undisturbed = copy_shop(first, tmp_path / "undisturbed")
     assert run_here(undisturbed).is_ok
     for number in range(9, 12):
@@ -162,9 +174,9 @@ def test_races_processes_at_once_for_long(tmp_path, begun, expected) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_races_deliveries_while_two_loops_run(tmp_path) -> None:
+def test_races_deliveries_while_two_loops_run(tmp_path, where) -> None:
     """Files arrive while two processes run again and again; in the end every order is in every mart once."""
-    folder = make_shop(_made(tmp_path / "lakes") / "shop", FIRST_FILE)
+    folder = begin_shop(_made(tmp_path / "lakes") / "shop", where, FIRST_FILE)
     with readers_watching(tmp_path / "lakes", is_one_run=False):
         for turn in range(5):
             children = [start_run(folder, "by_month"), start_run(folder, "by_zone")]

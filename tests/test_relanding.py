@@ -1,7 +1,6 @@
 """Replay, reland, admit and refuse: what was received once can be judged again, and lands once."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 
@@ -15,9 +14,10 @@ from lake.landing.relanding import find_batch, judge_again, judge_replay, make_r
 from lake.ledger import find_batches, sweep_commits
 from lake.quarantine import quarantine_view_sql
 from lake.sources.files import file_delivery
-from lake.table_versions import Store
 from tests.landing_parts import HEADER, SHOP, begin, contract_with, counts, land, raw_rows
+from tests.store_parts import both
 
+pytestmark = both
 ROWS = [
     "a1,2024-01-05,North,3,2.50,x\n",
     "a2,,South,1,1.00,\n",
@@ -28,13 +28,8 @@ ROWS = [
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "lake"), {})
-
-
-@pytest.fixture
-def session():
-    with Session(EngineLimits()) as opened:
+def session(store):
+    with Session(EngineLimits(), store) as opened:
         yield opened
 
 

@@ -1,10 +1,7 @@
 """Releases: readers see one whole state; publishing, rolling back and tidying lose nothing."""
 
-import shutil
 import threading
-from pathlib import Path
 
-import duckdb
 import pytest
 
 from lake.catalogue import restricted_of, show_release, write_catalogue
@@ -23,20 +20,15 @@ from lake.releases import (
     rollback,
 )
 from lake.staged_files import stage_files
-from lake.table_versions import Store
 from lake.tables import commit_files, read_version
 from lake.upkeep import tidy
 from tests.landing_parts import HEADER, SHOP, begin, contract_with, land
+from tests.store_parts import both, both_at_length, forget, open_catalogue
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "lake"), {})
-
-
-@pytest.fixture
-def session():
-    with Session(EngineLimits()) as opened:
+def session(store):
+    with Session(EngineLimits(), store) as opened:
         yield opened
 
 
@@ -56,6 +48,7 @@ def release(session, store, *tables: ReleasedTable, base: Release | None = None)
     return publish(session, store, Publication(tables, base or current_release(session, store), 3), begin())
 
 
+@both
 def test_a_release_names_every_table_with_its_version(session, store):
     """A new release carries over what it does not change."""
     assert current_release(session, store) is None
@@ -67,6 +60,7 @@ def test_a_release_names_every_table_with_its_version(session, store):
     assert [found.id for found in list_releases(session, store)] == [1, 2]
 
 
+@both
 def test_publishing_over_a_moved_table_or_input_is_refused(session, store):
     """Whoever built on an older state must build again; disjoint tables just carry over."""
     base = release(session, store, table(session, store, "raw.s", "select 1 as id"))
@@ -81,12 +75,13 @@ def test_publishing_over_a_moved_table_or_input_is_refused(session, store):
         release(session, store, table(session, store, "marts.mine", "select 3 as id"), base=base)
 
 
+@both_at_length
 def test_publishers_at_once_lose_none_of_their_tables(session, store):
     """Two dozen publications from six threads all arrive."""
     tables = {f"marts.t{n}": table(session, store, f"marts.t{n}", f"select {n} as id") for n in range(24)}
 
     def publish_some(names):
-        with Session(EngineLimits(threads=1)) as mine:
+        with Session(EngineLimits(threads=1), store) as mine:
             for name in names:
                 publish(mine, store, Publication([tables[name]], None, 1), begin())
 
@@ -102,6 +97,7 @@ def test_publishers_at_once_lose_none_of_their_tables(session, store):
     assert newest.id == 24
 
 
+@both_at_length
 def test_many_publications_keep_few_files_and_all_history(session, store):
     """The release table rewrites itself now and then, and forgets no release."""
     one = table(session, store, "marts.a", "select 1 as id")
@@ -113,6 +109,7 @@ def test_many_publications_keep_few_files_and_all_history(session, store):
     assert len(found.files) < 33
 
 
+@both
 def test_rollback_publishes_the_older_state_whole_and_holds_it(session, store):
     """After a rollback readers see the old state, its tables are held, and resuming lifts the hold."""
     old = release(session, store, table(session, store, "marts.a", "select 1 as id"))
@@ -136,6 +133,7 @@ def test_rollback_publishes_the_older_state_whole_and_holds_it(session, store):
         rollback(session, store, 99, begin())
 
 
+@both
 def test_diff_names_tables_rows_and_keys(session, store):
     """What came, went and changed is counted."""
     old = release(
@@ -156,6 +154,7 @@ def test_diff_names_tables_rows_and_keys(session, store):
     assert {found.name: found.change for found in diff_releases(session, store, new, back)}["marts.new"] == "removed"
 
 
+@both
 def test_tidying_keeps_what_kept_releases_name(session, store):
     """Old versions go, kept ones answer; a rollback to a kept release works after vacuum."""
     for n in range(5):
@@ -171,6 +170,7 @@ def test_tidying_keeps_what_kept_releases_name(session, store):
     assert session.rows("from marts.a") == [(3,)]
 
 
+@both
 def test_the_catalogue_opens_in_any_client_with_all_tables(tmp_path, session, store):
     """lake.duckdb shows released tables, views, empty tables with types, and ops; restricted columns masked."""
     (tmp_path / "in.csv").write_text(HEADER + "a1,2024-01-05,North,3,2.50,secret\na2,,South,1,1.00,secret\n")
@@ -197,7 +197,7 @@ def test_the_catalogue_opens_in_any_client_with_all_tables(tmp_path, session, st
     path = tmp_path / "lake.duckdb"
     for _ in range(2):
         write_catalogue(session, store, path, [contract])
-    with duckdb.connect(str(path), read_only=True) as client:
+    with open_catalogue(path, store) as client:
         assert client.sql("from staging.an_over").fetchall() == [("a1", "***")]
         assert client.sql("describe marts.empty").fetchall()[0][1] == "DECIMAL(18,2)"
         assert client.sql("select read_count, accepted_count from ops.ingestion_log").fetchall() == [(2, 1)]
@@ -212,9 +212,10 @@ def test_the_catalogue_opens_in_any_client_with_all_tables(tmp_path, session, st
     assert find_release(session, store, 1).tables["marts.empty"].row_count == 0
 
 
+@both
 def test_a_released_table_that_is_gone_is_an_error_and_never_empty(session, store):
     """When files of a released table were removed from outside, readers are told so; they do not see an empty table."""
     made = release(session, store, table(session, store, "marts.a", "select 1 as id"))
-    shutil.rmtree(store.table_uri("marts.a"))
+    forget(store, "marts/a")
     with pytest.raises(TableError, match=r"marts\.a has no version 1"):
         show_release(session, store, made, restricted_of([]))

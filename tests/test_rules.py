@@ -35,17 +35,30 @@ from tests.crash_parts import (
     store_of,
 )
 from tests.landing_parts import visit
+from tests.store_parts import IN_BUCKET_AT_LENGTH, open_catalogue, put_in_bucket
 
 FORTY_DAYS = 40 * 24 * 3600
 PLAIN = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 IMPOSSIBLE = "checks for {table}:\n  - row_count > 100000\n"
 
 
+both_shops = pytest.mark.parametrize("shop", ["local", "s3"], indirect=True)
+both_shops_at_length = pytest.mark.parametrize("shop", IN_BUCKET_AT_LENGTH, indirect=True)
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Path:
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A shop after its first run, its lake in a folder, or in a bucket where the test is marked with `both_shops`."""
     folder = make_shop(tmp_path / "shop", FIRST_FILE)
+    if getattr(request, "param", "local") == "s3":
+        put_in_bucket(folder, request.getfixturevalue("s3_endpoint"))
     assert run_here(folder).is_ok
     return folder
+
+
+def see(shop: Path) -> Session:
+    """A session that reaches the shop's lake."""
+    return Session(EngineLimits(), store_of(shop))
 
 
 def head(shop: Path, name: str) -> int:
@@ -60,6 +73,7 @@ def released(shop: Path, session: Session) -> tuple[int, dict[str, int | None]]:
     return release.id, {name: table.version for name, table in release.tables.items()}
 
 
+@both_shops_at_length
 def test_rules_1_delta_is_the_only_state(shop: Path) -> None:
     """Without lake.duckdb nothing is lost: the next run makes it again, and no other DuckDB file is kept."""
     before = catalogue_state(shop)
@@ -69,6 +83,7 @@ def test_rules_1_delta_is_the_only_state(shop: Path) -> None:
     assert [path.name for path in shop.rglob("*.duckdb*")] == ["lake.duckdb"]
 
 
+@both_shops_at_length
 def test_rules_2_an_empty_batch_is_a_batch(shop: Path) -> None:
     """A header alone lands with zero counts, in a commit of its own, and lands once."""
     version = head(shop, "raw.orders")
@@ -81,12 +96,13 @@ def test_rules_2_an_empty_batch_is_a_batch(shop: Path) -> None:
     assert head(shop, "raw.orders") == version + 1
 
 
+@both_shops_at_length
 def test_rules_2_quarantine_without_its_raw_commit_does_not_count(shop: Path) -> None:
     """Refused rows of a run that died before the raw commit are seen by nobody; the next run gives them once."""
     project, store, run = open_project(shop), store_of(shop), begin_run("dying")
     contract = project.contracts()["orders"]
     deliver(shop, SECOND_FILE)
-    with Session(EngineLimits()) as session:
+    with see(shop) as session:
         batches = [identify(contract, delivery, run) for delivery in file_deliveries(visit(contract, shop))]
         [batch] = [batch for batch in batches if not is_landed(store, batch)]
         prepared = prepare(session, store, batch, run)
@@ -116,6 +132,7 @@ def test_rules_3_metadata_outlives_the_log(shop: Path) -> None:
     assert read_version(store, "raw.orders", 1) is not None
 
 
+@both_shops_at_length
 def test_rules_4_landing_again_is_asked_for(shop: Path) -> None:
     """A new contract alone lands nothing again: what is in raw stays as it was judged."""
     version = head(shop, "raw.orders")
@@ -141,12 +158,13 @@ def test_rules_5_memory_is_bounded_by_the_setting(tmp_path: Path) -> None:
     assert (prepared.read_count, prepared.accepted_count) == (4_000_000, 4_000_000)
 
 
+@both_shops
 def test_rules_6_a_gate_closed_on_the_second_mart_keeps_the_first_back(shop: Path) -> None:
     """No mart is committed and no release published when one of two fails."""
     (shop / "checks/marts/by_zone.yml").write_text(IMPOSSIBLE.format(table="by_zone"))
     deliver(shop, THIRD_FILE)
     heads = {name: head(shop, name) for name in ("marts.by_month", "marts.by_zone")}
-    with Session(EngineLimits()) as session:
+    with see(shop) as session:
         before, state = released(shop, session), catalogue_state(shop)["by_month"]
         outcome = run_here(shop)
         assert outcome.failure is not None
@@ -156,10 +174,11 @@ def test_rules_6_a_gate_closed_on_the_second_mart_keeps_the_first_back(shop: Pat
     assert catalogue_state(shop)["by_month"] == state
 
 
+@both_shops_at_length
 def test_rules_7_a_head_ahead_of_the_release_is_taken_back(shop: Path) -> None:
     """Rows of a mart that were committed and never published are seen by nobody, and not built upon."""
     store, state = store_of(shop), catalogue_state(shop)
-    with Session(EngineLimits()) as session:
+    with see(shop) as session:
         found = read_version(store, "marts.by_month")
         assert found is not None
         wrong = (
@@ -175,6 +194,7 @@ def test_rules_7_a_head_ahead_of_the_release_is_taken_back(shop: Path) -> None:
     assert counts == []
 
 
+@both_shops_at_length
 def test_rules_7_a_rollback_holds_against_the_next_run(shop: Path) -> None:
     """After a rollback the next run lands and publishes nothing of what is held; resuming lets it."""
     store, first = store_of(shop), catalogue_state(shop)["by_month"]
@@ -182,7 +202,7 @@ def test_rules_7_a_rollback_holds_against_the_next_run(shop: Path) -> None:
     assert run_here(shop).is_ok
     second = catalogue_state(shop)["by_month"]
     assert second != first
-    with Session(EngineLimits()) as session:
+    with see(shop) as session:
         rollback(session, store, 1, begin_run("person"))
         deliver(shop, HEADER + "o20,2026-03-05,north,1.00\n")
         assert run_here(shop).is_ok
@@ -193,6 +213,7 @@ def test_rules_7_a_rollback_holds_against_the_next_run(shop: Path) -> None:
     assert catalogue_state(shop)["by_month"] not in (first, second)
 
 
+@both_shops_at_length
 def test_rules_8_only_touched_partitions_are_rebuilt_and_a_changed_text_rebuilds_all(shop: Path) -> None:
     """A late line rebuilds its month's file and leaves the others; another text of the model leaves none."""
     store = store_of(shop)
@@ -213,27 +234,29 @@ def test_rules_8_only_touched_partitions_are_rebuilt_and_a_changed_text_rebuilds
     assert not files() & after
 
 
+@both_shops_at_length
 def test_rules_9_vacuum_keeps_what_kept_releases_name(shop: Path) -> None:
     """After the harshest upkeep the kept releases still answer, and a rollback to one of them works."""
     store, first = store_of(shop), catalogue_state(shop)["by_month"]
     deliver(shop, THIRD_FILE)
     assert run_here(shop).is_ok
-    with Session(EngineLimits()) as session:
+    with see(shop) as session:
         tidy(session, store, begin_run("person"), keep_releases=2, keep_hours=0)
         second = lake_state(shop)["by_month"]
         rollback(session, store, 1, begin_run("person"))
     assert lake_state(shop)["by_month"] == first != second
 
 
+@both_shops_at_length
 def test_rules_10_the_catalogue_needs_no_extension_and_survives_a_failed_run(shop: Path) -> None:
-    """Any DuckDB client reads lake.duckdb without loading anything, also after a run that failed."""
+    """Any DuckDB client reads lake.duckdb, by httpfs alone when it is in a bucket, also after a run that failed."""
     (shop / "checks/marts/by_zone.yml").write_text(IMPOSSIBLE.format(table="by_zone"))
     deliver(shop, THIRD_FILE)
     assert run_here(shop).failure is not None
-    with duckdb.connect(str(shop / "lake/data/lake.duckdb"), read_only=True, config=PLAIN) as client:
+    with open_catalogue(shop / "lake/data/lake.duckdb", store_of(shop), PLAIN) as client:
         assert client.sql("select count(*) from marts.by_month").fetchall() != [(0,)]
         assert client.sql("select count(*) from ops.validation_results where outcome = 'fail'").fetchall() != [(0,)]
         loaded = {
             row[0] for row in client.sql("select extension_name from duckdb_extensions() where loaded").fetchall()
         }
-    assert not loaded & {"delta", "httpfs"}
+    assert loaded & {"delta", "httpfs"} == ({"httpfs"} if "://" in store_of(shop).uri else set())

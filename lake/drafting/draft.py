@@ -8,17 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lake.archive import WorkingFile, make_working_file, receive
+from lake.archive import BINARY_FORMATS, WorkingFile, make_working_file, receive
+from lake.compression import compression_of
 from lake.drafting.columns import Profile, profile_column
 from lake.drafting.text import DraftedColumn, DraftedTable, render_contract
 from lake.engine import Session, literal, quote
 from lake.errors import SourceError
 from lake.formats.delimited import read_delimited
+from lake.formats.excel import WORKBOOKS, SheetChoice, read_excel
 from lake.formats.json_records import JsonReading, read_json, read_json_lines
 from lake.formats.parquet import read_parquet
 from lake.formats.reading import Reading
-from lake.sources.delivery import COMPRESSIONS, Delivery, compression_of
-from lake.sources.files import FORMATS
+from lake.sources.delivery import Delivery
+from lake.sources.naming import FORMATS, format_of
 
 TABLE = "landing.draft"
 PREFIX = "landing.draft_file"
@@ -135,8 +137,7 @@ def _open(session: Session, path: Path) -> Opened:
     """Loads a file as text into the session, as a landing would read it."""
     if not path.is_file():
         raise SourceError("file-missing", f"There is no file '{path}'.", cure="Name one file.", path=path)
-    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
-    form = FORMATS.get(plain.suffix.lower())
+    form = format_of(path)
     if form is None:
         message = f"The ending of '{path.name}' names no format that can be read."
         cure = f"Use one of {', '.join(FORMATS)}, plain or with .gz or .zst."
@@ -158,7 +159,7 @@ def _working_file(session: Session, delivery: Delivery) -> tuple[WorkingFile, di
         raise SourceError(
             "file-empty", f"{delivery.origin} is empty.", cure="Draft from a file with rows.", path=delivery.path
         )
-    if delivery.format == "parquet" or _is_utf8(file.path):
+    if delivery.format in BINARY_FORMATS or _is_utf8(file.path):
         return file, {}
     file = make_working_file(delivery, receipt, session.scratch, FALLBACK_ENCODING)
     return file, {"encoding": FALLBACK_ENCODING}
@@ -184,6 +185,8 @@ def _reading(session: Session, file: WorkingFile, delivery: Delivery) -> tuple[R
     if delivery.format == "json":
         found = read_json(session, file, expected=(), prefix=PREFIX, origin=delivery.origin)
         return _in_file_order(session, found), {}
+    if delivery.format in WORKBOOKS:
+        return read_excel(session, file, SheetChoice(), expected=(), prefix=PREFIX, origin=delivery.origin), {}
     return _delimited(session, file, delivery)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from lake.archive import WorkingFile, measure_file
 from lake.engine import Session, literal, quote
 from lake.errors import SourceError
+from lake.formats.header import check_header, name_columns
 from lake.formats.lines import json_of, load_lines, pick_lines, write_texts
 from lake.formats.reading import Located
 
@@ -195,29 +196,8 @@ def read_delimited(
     separator = delimiter or max(",;\t|", key=lambda mark: len(set(_fields(header, mark)) & set(expected)))
     if not has_header:
         return DelimitedReading(file, expected, separator, 0, prefix)
-    names = tuple(_fields(header, separator))
-    if any("\0" in name for name in names):
-        raise SourceError(
-            "header-unreadable",
-            f"The header of {origin} holds a NUL, which no column name can.",
-            cure="Deliver it as text, in the encoding that the contract declares.",
-            line=1,
-        )
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise SourceError(
-            "header-repeated",
-            f"The header of {origin} has {repeated[0]!r} twice.",
-            cure="Name every column once.",
-            line=1,
-        )
-    if not set(names) & set(expected):
-        raise SourceError(
-            "header-unknown",
-            f"The header of {origin} has none of the contract's columns: {', '.join(names)[:200]!r}.",
-            cure=f"Expected {', '.join(expected)}; is it the right file, delimiter and encoding?",
-            line=1,
-        )
+    names = _fields(header, separator)
+    check_header(names, expected, origin=origin)
     return DelimitedReading(file, names, separator, 1, prefix)
 
 
@@ -228,9 +208,8 @@ def _header_line(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n", 1)[0]
 
 
-def _fields(header: str, delimiter: str) -> list[str]:
-    found = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
-    return [name or f"column_{place}" for place, name in enumerate(found, 1)]
+def _fields(header: str, delimiter: str) -> tuple[str, ...]:
+    return name_columns(next(csv.reader([header], delimiter=delimiter), []))
 
 
 def _with_line_feeds(file: WorkingFile, scratch: Path) -> Path:

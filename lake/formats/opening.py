@@ -7,6 +7,7 @@ from lake.contract import Contract
 from lake.engine import Session
 from lake.errors import SourceError
 from lake.formats.delimited import read_delimited
+from lake.formats.excel import WORKBOOKS, SheetChoice, read_excel
 from lake.formats.json_records import read_json, read_json_lines
 from lake.formats.parquet import read_parquet
 from lake.formats.reading import Reading
@@ -35,8 +36,12 @@ def open_reading(session: Session, contract: Contract, delivery: Delivery, file:
         return read_json(session, file, expected=expected, prefix=PREFIX, origin=delivery.origin)
     if delivery.format == "parquet":
         return read_parquet(session, file, origin=delivery.origin)
+    if delivery.format in WORKBOOKS:
+        has_header = options.get("header", "true").lower() != "false"
+        choice = SheetChoice(options.get("sheet"), int(options.get("headerRow", 1)), has_header)
+        return read_excel(session, file, choice, expected=expected, prefix=PREFIX, origin=delivery.origin)
     raise SourceError(
         "format-unknown",
         f"{delivery.origin} is of the format {delivery.format!r}, which has no reading.",
-        cure="Deliver csv, tsv, json, jsonl or parquet, plain or with .gz or .zst.",
+        cure="Deliver csv, tsv, json, jsonl, parquet or xlsx, plain, compressed, or in a zip or tar.",
     )

@@ -5,11 +5,11 @@ import secrets
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from lake.archive import Receipt, receive
+from lake.archive import receive
 from lake.contract import Contract
 from lake.ledger import BatchRecord, BatchStatus
 from lake.run import Run
-from lake.sources.delivery import Delivery
+from lake.sources.delivery import Delivery, Receipt
 from lake.table_versions import DataFile, StagedFiles, TableVersion
 
 BATCH_ID_DIGITS = 32  # of the sha256: 128 bits, beyond any accident

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from lake.archive import check_unchanged, keep, make_working_file
 from lake.contract import Contract
 from lake.engine import Session, literal, quote, scan_sql
-from lake.errors import CommitConflict, SettingsError, SourceError, TableError
+from lake.errors import CommitConflict, SourceError, TableError
 from lake.formats.opening import open_reading
 from lake.formats.reading import Located, Reading
 from lake.landing.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, raw_name
@@ -25,7 +24,7 @@ from lake.landing.validation import typed_select
 from lake.quarantine import stage_refused
 from lake.run import Run
 from lake.staged_files import stage_files
-from lake.table_versions import StagedFiles, Store, TableVersion, local_folder
+from lake.table_versions import StagedFiles, Store, TableVersion
 from lake.tables import read_version
 
 LARGE_BYTES = 256 << 20  # from here on a batch is kept compressed while it is judged
@@ -73,7 +72,7 @@ def archiving(store: Store, batch: Batch, run: Run) -> Iterator[None]:
     Compressing takes one core for a while that reading leaves idle; nothing is committed before it is done.
     """
     with ThreadPoolExecutor(1) as pool:
-        kept = pool.submit(keep, batch.delivery, batch.receipt, archive_root(store))
+        kept = pool.submit(keep, batch.delivery, batch.receipt, store)
         try:
             yield
         finally:
@@ -101,6 +100,8 @@ def judge(
     `replayed` is a table (`place`, `record_id`) of the quarantined records that the lines of a replay are.
     """
     contract = batch.contract
+    if batch.delivery.fault is not None:
+        raise batch.delivery.fault
     session.clear_landing(is_large=batch.receipt.byte_count > LARGE_BYTES)
     file = make_working_file(
         batch.delivery, batch.receipt, session.scratch, contract.server.options.get("encoding", "utf-8")
@@ -140,16 +141,6 @@ def show_raw(session: Session, contract: Contract, base: TableVersion | None, wi
         scan = scan_sql([file.path for file in base.files], base.columns, evolved=base.evolved)
     where = "" if without is None else f" where _batch_id is distinct from {literal(without)}"
     session.execute(f"create or replace view raw.{quote(contract.source)} as from ({scan}){where}")
-
-
-def archive_root(store: Store) -> Path:
-    """Gives the folder the archive lives in."""
-    folder = local_folder(store)
-    if folder is None:
-        raise SettingsError(
-            "lake-not-local", f"The lake {store.uri!r} is no local folder.", cure="Set LAKE_URI to a folder for now."
-        )
-    return folder
 
 
 def _load(session: Session, contract: Contract, reading: Reading, drift: Drift) -> tuple[Reading, Located]:

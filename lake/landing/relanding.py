@@ -15,10 +15,11 @@ from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
 from lake.landing.batch import BATCH_ID_DIGITS, Batch, PreparedBatch, identify, raw_name
 from lake.landing.committing import set_aside
-from lake.landing.judging import archive_root, archiving, judge
+from lake.landing.judging import archiving, judge
 from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
+from lake.sources.archives import MEMBER, is_archive, recall_member, split_origin
 from lake.sources.delivery import Delivery
 from lake.sources.files import file_delivery
 from lake.sources.visit import position_of
@@ -50,12 +51,25 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
     """Gives a batch again, its bytes brought back from the archive, for another attempt."""
     folder = session.scratch / "recalled"
     folder.mkdir(exist_ok=True)
-    target = fetch(archive_root(store), record.checksum, folder / Path(record.origin).name)
-    found = file_delivery(contract, target, folder)
+    found = _recalled(store, contract, record, folder)
     delivery = replace(
         found, origin=record.origin, kind=record.kind, batch_id=record.batch_id, position=position_of(record)
     )
     return identify(contract, delivery, run)
+
+
+def _recalled(store: Store, contract: Contract, record: BatchRecord, folder: Path) -> Delivery:
+    container, member = split_origin(record.origin) if record.kind == MEMBER else (record.origin, "")
+    target = fetch(store, record.checksum, folder / Path(container).name)
+    if member:
+        return recall_member(record.origin, target, folder)
+    if is_archive(target):
+        raise SourceError(
+            "archive-refused",
+            f"{record.origin} was refused whole, before anything was taken out of it.",
+            cure="Deliver it anew, or mend the contract's server and deliver the same file again.",
+        )
+    return file_delivery(contract, target, folder)
 
 
 def judge_again(session: Session, store: Store, batch: Batch, run: Run) -> PreparedBatch:

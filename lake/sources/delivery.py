@@ -5,10 +5,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Compression = Literal["none", "gzip", "zstd"]
-COMPRESSIONS: Mapping[str, Compression] = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+from lake.compression import Compression
+from lake.errors import SourceError
 
 Fate = Literal["landed", "held", "refused"]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was received: sha256 of the bytes in hex, their number, and the state of the file when it was read."""
+
+    digest: str
+    byte_count: int
+    newline_count: int
+    state: tuple[int, int, int]
+
+    @property
+    def state_text(self) -> str:
+        """The state as the ledger keeps it: inode, size, and time of change in nanoseconds."""
+        return state_text(self.state)
+
+
+def state_text(state: tuple[int, int, int]) -> str:
+    """Gives the state of a file as text."""
+    return ":".join(str(part) for part in state)
 
 
 def no_settling(_fate: Fate, _why: str | None) -> None:
@@ -23,6 +43,10 @@ class Delivery:
     raw: it goes into the commit (watermark, offsets), and a source that has positions is landed strictly in order.
     `state` is the provider's mark of these bytes (None: the file's own). `settle` is told what became of the delivery,
     after that is in the ledger; after a crash it is told by the next run that sees the delivery again.
+
+    `path` is what was received and what the archive keeps. For a member of an archive `inside` is the file taken out of
+    it, which is what is read. `receipt` spares reading `path` for its digest once more. A delivery with a `fault` is
+    archived and refused for it.
     """
 
     origin: str
@@ -34,8 +58,11 @@ class Delivery:
     position: Mapping[str, str] = field(default_factory=dict)
     state: str | None = None
     settle: Callable[[Fate, str | None], None] = no_settling
+    inside: Path | None = None
+    receipt: Receipt | None = None
+    fault: SourceError | None = None
 
-
-def compression_of(path: Path) -> Compression:
-    """Gives how a file is compressed, by its name."""
-    return COMPRESSIONS.get(path.suffix.lower(), "none")
+    @property
+    def content(self) -> Path:
+        """The file whose records are read."""
+        return self.path if self.inside is None else self.inside

@@ -5,22 +5,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lake.archive import file_state
+from lake.compression import compression_of
 from lake.contract import Contract
 from lake.errors import SourceError
-from lake.sources.delivery import COMPRESSIONS, Delivery, compression_of
+from lake.sources.archives import is_archive, member_deliveries
+from lake.sources.delivery import Delivery
+from lake.sources.naming import format_of
 from lake.sources.visit import Visit
-
-FORMATS = {".csv": "csv", ".tsv": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
 def file_deliveries(visit: Visit) -> Iterator[Delivery]:
-    """Gives the files of a contract in the order of their names, without those that are untouched since they landed.
+    """Gives the files of a contract in the order of their names, but for those decided on and untouched since.
 
     Raises SourceError when a file that the contract names outright is missing.
     """
     for path in find_files(visit.contract, visit.project):
         delivery = file_delivery(visit.contract, path, visit.project)
-        if not visit.has_landed(delivery.origin, file_state(path)):
+        if is_archive(path):
+            yield from member_deliveries(visit, delivery)
+        elif not visit.has_decided(delivery.origin, file_state(path)):
             yield delivery
 
 
@@ -44,7 +47,5 @@ def find_files(contract: Contract, project: Path) -> list[Path]:
 
 def file_delivery(contract: Contract, path: Path, project: Path) -> Delivery:
     """Gives one file as a delivery; its format is its name's, else the contract's."""
-    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
-    form = FORMATS.get(plain.suffix.lower(), contract.server.format)
     origin = path.relative_to(project).as_posix() if path.is_relative_to(project) else path.name
-    return Delivery(origin, path, form, compression_of(path))
+    return Delivery(origin, path, format_of(path) or contract.server.format, compression_of(path))

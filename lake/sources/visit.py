@@ -36,6 +36,10 @@ class Visit:
         """Says whether what is at a place is in the lake already, and untouched since: it need not be read again."""
         return (origin, state) in self._landed_states
 
+    def has_decided(self, origin: str, state: str) -> bool:
+        """Says whether what is at a place is untouched since it landed, or was held or refused under this contract."""
+        return self.has_landed(origin, state) or (origin, state) in self._refused_states
+
     @property
     def position(self) -> Mapping[str, str]:
         """Where the source stands by what is in raw; empty before its first landing."""
@@ -55,6 +59,15 @@ class Visit:
     @cached_property
     def _landed_states(self) -> frozenset[tuple[str, str | None]]:
         return frozenset((found.origin, found.file_state) for found in self.known.values() if found.status == "landed")
+
+    @cached_property
+    def _refused_states(self) -> frozenset[tuple[str, str | None]]:
+        """The places and states that an earlier run has held back or refused under this very contract."""
+        return frozenset(
+            (found.origin, found.file_state)
+            for found in self.known.values()
+            if found.contract_digest == self.contract.digest and found.run_id != self.run.id
+        )
 
     @property
     def _positioned(self) -> list[BatchRecord]:

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from lake.odcs.document import Part, did_you_mean, value_text
 from lake.odcs.properties import custom_properties
 
-FORMATS = ("csv", "tsv", "json", "jsonl", "parquet")
-FORMAT_ALIASES: Mapping[str, str] = {"ndjson": "jsonl"}
-PAYLOAD_OPTIONS = ("delimiter", "header")
+FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "xlsx", "xlsb", "xls", "ods")
+COUNTS = {"headerRow": "the number of a row", "mostUnpackedBytes": "a number of bytes"}
+FORMAT_ALIASES: Mapping[str, str] = {"ndjson": "jsonl", "excel": "xlsx"}
+PAYLOAD_OPTIONS = ("delimiter", "header", "sheet", "headerRow", "mostUnpackedBytes")
 
 
 def read_format(server: Part, formats: Collection[str] = FORMATS) -> str:
@@ -39,7 +40,16 @@ def read_options(server: Part, known: Collection[str]) -> tuple[dict[str, str], 
     if options.get("header", "true") not in ("true", "false"):
         message = f"Custom property 'header' is '{options['header']}'."
         raise found["header"].fault("server-unfit", message, "Write true or false.")
+    for name, meaning in COUNTS.items():
+        check_count(options, found, name, meaning)
     return options, found
+
+
+def check_count(options: Mapping[str, str], found: Mapping[str, Part], name: str, meaning: str) -> None:
+    """Raises ContractError when a custom property that must be a whole number from 1 on is none."""
+    if not options.get(name, "1").isdecimal() or int(options.get(name, "1")) == 0:
+        message = f"Custom property '{name}' is '{options[name]}', not {meaning}."
+        raise found[name].fault("server-unfit", message, "Write a whole number from 1 on.")
 
 
 def read_encoding(server: Part) -> Mapping[str, str]:

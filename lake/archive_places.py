@@ -1,0 +1,84 @@
+"""Where archived bytes lie: a folder, or keys of a bucket. Both take compressed bytes by their digest."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from lake.objects import Objects, is_object_uri
+from lake.table_versions import Store
+
+
+class ArchivePlace(Protocol):
+    """A place that takes compressed bytes by the digest of what they were before, and gives them back."""
+
+    def has(self, digest: str) -> bool:
+        """Says whether the bytes of a digest are there."""
+        ...
+
+    def put(self, digest: str, packed: Iterable[bytes]) -> None:
+        """Writes bytes durably, whole or, when drawing them raises, not at all."""
+        ...
+
+    def packed(self, digest: str, scratch: Path) -> Path:
+        """Gives a local file of the bytes, brought into a folder if need be; raises FileNotFoundError without any."""
+        ...
+
+
+def open_archive(store: Store) -> ArchivePlace:
+    """Gives the archive of a lake."""
+    if is_object_uri(store.uri):
+        return BucketArchive(Objects(store.uri, store.options))
+    return FolderArchive(Path(store.uri))
+
+
+def archive_key(digest: str) -> str:
+    """Gives where the bytes of a digest are kept, below the lake."""
+    return f"_archive/{digest[:2]}/{digest}.zst"
+
+
+@dataclass(frozen=True)
+class FolderArchive:
+    """The archive of a lake in a folder."""
+
+    lake: Path
+
+    def has(self, digest: str) -> bool:
+        return (self.lake / archive_key(digest)).exists()
+
+    def put(self, digest: str, packed: Iterable[bytes]) -> None:
+        target = self.lake / archive_key(digest)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as out:
+                out.writelines(packed)
+                out.flush()
+                os.fsync(out.fileno())
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        part.replace(target)
+
+    def packed(self, digest: str, scratch: Path) -> Path:  # noqa: ARG002 - nothing has to be brought here
+        source = self.lake / archive_key(digest)
+        if not source.exists():
+            raise FileNotFoundError(source)
+        return source
+
+
+@dataclass(frozen=True)
+class BucketArchive:
+    """The archive of a lake in an object store; a store shows an object when all of it has arrived."""
+
+    objects: Objects
+
+    def has(self, digest: str) -> bool:
+        return self.objects.has(archive_key(digest))
+
+    def put(self, digest: str, packed: Iterable[bytes]) -> None:
+        self.objects.put(archive_key(digest), packed)
+
+    def packed(self, digest: str, scratch: Path) -> Path:
+        return self.objects.fetch(archive_key(digest), scratch / f"{digest}.zst")

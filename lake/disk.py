@@ -1,0 +1,35 @@
+"""Writing where room may run out: a full disk is the operator's to mend, never the provider's."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lake.errors import SettingsError
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def room_to_write(folder: Path) -> Iterator[None]:
+    """Raises SettingsError when a disk or quota is full while the block writes into a folder."""
+    try:
+        yield
+    except OSError as error:
+        if is_no_room(error):
+            raise disk_full(folder) from error
+        raise
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Says whether an error of the operating system means that nothing more can be written."""
+    return isinstance(error, OSError) and error.errno in NO_ROOM
+
+
+def disk_full(folder: Path) -> SettingsError:
+    """Gives the error of a folder into which nothing more can be written."""
+    return SettingsError(
+        "disk-full",
+        f"There is no room left to write in '{folder}'.",
+        cure="Make room, or let SLUICE_SPILL_DIR or LAKE_URI name a larger disk; then run again, nothing was lost.",
+    )
