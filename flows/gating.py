@@ -36,11 +36,18 @@ def gate_pipeline(job: Job, plan: Plan, ground: Ground) -> None:
     write_journal(job, base, made)
     standing = made | (set() if base is None else {name for name in base.tables if _is_current(base, name, ground)})
     suites = [suite for suite in plan.suites if suite.stage == "pipeline" and PAGE_FIGURES not in suite.sodacl]
-    ready = tuple(suite for suite in suites if _tables_of(suite, plan) <= standing)
+    ready = tuple(suite for suite in suites if models_named(suite.sodacl, plan) <= standing)
     for suite in suites:
         if suite not in ready:
-            job.run.note("checks-left-out", suite.table_name, missing=sorted(_tables_of(suite, plan) - standing))
+            job.run.note(
+                "checks-left-out", suite.table_name, missing=sorted(models_named(suite.sodacl, plan) - standing)
+            )
     _gate(job, plan, "pipeline", ready)
+
+
+def models_named(text: str, plan: Plan) -> set[str]:
+    """Gives the models a text of SQL or checks names; raw and reference tables always stand."""
+    return {name for name in TABLE_NAME.findall(text) if name in plan.models}
 
 
 def note_gate(job: Job, gate: GateResult) -> None:
@@ -84,8 +91,3 @@ def _is_current(base: Release, name: str, ground: Ground) -> bool:
     released = {table.name: table.version for table in base.tables.values()}
     seen = {**released, **{table.name: table.version for table in ground.bench.tables.values()}}
     return all(seen.get(table) == version for table, version in base.tables[name].inputs.items())
-
-
-def _tables_of(suite: Suite, plan: Plan) -> set[str]:
-    """Gives the models a reconciliation names; raw and reference tables always stand."""
-    return {name for name in TABLE_NAME.findall(suite.sodacl) if name in plan.models}

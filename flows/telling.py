@@ -1,20 +1,26 @@
 """Alerts in a run: what the project's rules find, batches held back, and the run's own failure."""
 
+from flows.gating import models_named
 from flows.job import Job
 from flows.planning import Plan
 from lake.engine import quote
 from lake.errors import SluiceError
+from lake.releases import Release
 from reports.alert_mail import Telling, alert_messages
 from reports.alerts import HISTORY_SCHEMA, Alert, AlertHeader, AlertRule, evaluate, history_rows, new_alerts
 from reports.channels.choice import choose_channel
 
 
-def tell_alerts(job: Job, plan: Plan) -> None:
-    """Evaluates every alert rule on the release, and tells what people have not been told yet."""
-    found = [alert for rule in plan.alerts.values() for alert in evaluate(rule, job.session)]
+def tell_alerts(job: Job, plan: Plan, release: Release) -> None:
+    """Evaluates every alert rule on the release, and tells what people have not been told yet.
+
+    A rule about a mart that no release has yet, since no run was asked for it, waits.
+    """
+    rules = {name: rule for name, rule in plan.alerts.items() if models_named(rule.sql, plan) <= set(release.tables)}
+    found = [alert for rule in rules.values() for alert in evaluate(rule, job.session)]
     columns = ", ".join(quote(name) for name in HISTORY_SCHEMA.names)
     history = job.session.arrow(f"select {columns} from ops.alert_history").cast(HISTORY_SCHEMA)
-    news = new_alerts(plan.alerts, found, history)
+    news = new_alerts(rules, found, history)
     job.findings.alerts += [f"{alert.rule.header.title}: {alert.subject}: {alert.message}" for alert in news]
     _tell(job, news)
 

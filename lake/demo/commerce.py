@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lake.demo.planting import DemoTable, Fault
 
-LINES_PER_CUSTOMER = 20
+LINES_PER_CUSTOMER = 6
 FEWEST_CUSTOMERS = 20
 ORDERS_PER_SEVEN_LINES = 4  # of 1, 2, 1 and 3 lines
 GUEST_ORDERS = 3  # of customers who are not on record; from 120 lines on
