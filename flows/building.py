@@ -27,8 +27,9 @@ class Ground:
     told: str | None
 
     def is_held(self, plan: Plan) -> bool:
-        """Whether a rollback holds every table the plan would build."""
-        return self.base is not None and {model.name for model in plan.order} <= self.base.held
+        """Whether a rollback holds every table the plan would build; a plan of no models is only about its sources."""
+        models = {model.name for model in plan.order}
+        return self.base is not None and bool(models) and models <= self.base.held
 
     def is_settled(self, plan: Plan, candidates: Sequence[Candidate]) -> bool:
         """Whether the release shows the candidates as they are, gated and told by the plan's own checks and pages."""
@@ -51,6 +52,8 @@ class Ground:
 def prepare_ground(job: Job, plan: Plan) -> Ground:
     """Puts what the models read into the session, and gives where they are built: upon the current release."""
     base = current_release(job.session, job.store)
+    released = {} if base is None else base.tables
+    held = frozenset() if base is None else base.held
     tables = prepare_inputs(
         job.session,
         job.store,
@@ -59,10 +62,9 @@ def prepare_ground(job: Job, plan: Plan) -> Ground:
         reference_dir=job.project.reference_dir,
         run_id=job.run.id,
         landed=[f"raw.{contract.source}" for contract in plan.contracts],
+        pinned={name: table.version for name, table in released.items() if name in held and table.version is not None},
     )
     parameters = {"run_id": job.run.id, "run_started_at": job.run.started_at.isoformat()}
-    released = {} if base is None else base.tables
-    held = frozenset() if base is None else base.held
     bench = Bench(job.session, job.store, plan.models, released, parameters, tables, held)
     return Ground(base, bench, None if base is None else _told(job, base))
 

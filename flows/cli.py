@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from flows.commands.batch import batch
+from flows.commands.contract import contract
 from flows.commands.demo import demo
 from flows.commands.draft import draft
 from flows.commands.maintain import maintain
@@ -49,7 +50,7 @@ def sluice(context: click.Context, project: Path | None) -> None:
     context.obj = project
 
 
-for command in (up, run, sql, quarantine, batch, release, draft, maintain, demo):
+for command in (up, run, sql, quarantine, batch, release, contract, draft, maintain, demo):
     sluice.add_command(command)
 
 

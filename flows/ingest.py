@@ -10,15 +10,19 @@ from flows.gating import note_gate
 from flows.job import Job
 from flows.outcome import SourceOutcome
 from flows.planning import Plan
+from flows.schema_watch import watch_schema
 from lake.contract import Contract
 from lake.errors import CommitConflict, GateFailed, SourceError
 from lake.landing.batch import Batch, PreparedBatch, another_attempt, identify
 from lake.landing.committing import commit, is_landed, set_aside
 from lake.landing.judging import prepare, show_candidate
+from lake.landing.replacing import emptying, renewed
+from lake.landing.widening import fit_raw
 from lake.ledger import BatchRecord, find_batches, sweep_commits
 from lake.sources.delivery import Delivery
 from lake.sources.opening import open_source
 from lake.sources.visit import Visit
+from lake.watermarks import watermark_since
 
 LANDING_ATTEMPTS = 20  # each one that fails means that another run has landed something
 
@@ -27,14 +31,20 @@ def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
     """Lands what a source has delivered since, batch by batch, and gives what became of it.
 
     A batch that was held or refused stays so until a person or a new contract says otherwise. Raises SourceError when a
-    delivery cannot be taken at all, after those beside it were; whatever could be landed is in the lake by then.
+    delivery cannot be taken at all, after those beside it were; whatever could be landed is in the lake by then. Raises
+    ContractError when the contract differs from its operational schema and refuses drift.
     """
+    watch_schema(job, contract)
     sweep_commits(job.session, job.store, [contract.source])  # a run that died after its commit did not
+    fit_raw(job.session, job.store, contract, job.run)  # a contract that breaks a promise is refused before anything
     known = {record.batch_id: record for record in find_batches(job.session, job.store, contract.source)}
     visit = _visit(job, contract, known)
-    records, refusals = _land_deliveries(job, plan, visit)
-    outcome = _outcome(contract.source, records, known)
-    job.findings.sources.append(outcome)
+    records: list[BatchRecord] = []
+    try:
+        refusals = _land_deliveries(job, plan, visit, records)
+    finally:  # what landed before a source failed is in the lake, and is told
+        outcome = _outcome(contract.source, records, known)
+        job.findings.sources.append(outcome)
     if refusals:
         raise refusals[0]
     return outcome
@@ -43,16 +53,16 @@ def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
 def _visit(job: Job, contract: Contract, known: Mapping[str, BatchRecord]) -> Visit:
     scratch = job.session.scratch / "deliveries"
     scratch.mkdir(exist_ok=True)
-    return Visit(contract, job.project.root, scratch, job.run, job.secrets, time.sleep, known)
+    since = watermark_since(job.session, contract, known.values())
+    return Visit(contract, job.project.root, scratch, job.run, job.secrets, time.sleep, known, since)
 
 
-def _land_deliveries(job: Job, plan: Plan, visit: Visit) -> tuple[list[BatchRecord], list[SourceError]]:
-    """Lands delivery after delivery; one that is refused whole stops only those that are read on from it."""
-    records: list[BatchRecord] = []
+def _land_deliveries(job: Job, plan: Plan, visit: Visit, records: list[BatchRecord]) -> list[SourceError]:
+    """Lands delivery after delivery into `records`, and gives those refused; one stops only what is read on from it."""
     refusals: list[SourceError] = []
     if visit.waits_for is not None:
         job.run.note("source-waits", visit.contract.source, held_batch=visit.waits_for.batch_id)
-        return records, refusals
+        return refusals
     for delivery in open_source(visit):
         try:
             record = _land_delivery(job, plan, visit, delivery)
@@ -65,12 +75,15 @@ def _land_deliveries(job: Job, plan: Plan, visit: Visit) -> tuple[list[BatchReco
         if delivery.position and (record is None or record.status != "landed"):
             job.run.note("source-stopped", visit.contract.source, origin=delivery.origin)
             break
-    return records, refusals
+    return refusals
 
 
 def _land_delivery(job: Job, plan: Plan, visit: Visit, delivery: Delivery) -> BatchRecord | None:
     """Lands one delivery and tells its source what became of it; None when that was settled before or elsewhere."""
     batch = identify(visit.contract, delivery, job.run)
+    if visit.contract.load == "replace":
+        sweep_commits(job.session, job.store, [visit.contract.source])
+        batch = renewed(batch, find_batches(job.session, job.store, visit.contract.source))
     if is_landed(job.store, batch):
         delivery.settle("landed", None)
         return None
@@ -120,10 +133,11 @@ def _try_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
         raise
     show_candidate(job.session, prepared)
     gate = job.step(f"gate raw.{batch.contract.source}", gate_batch)(job, plan, prepared)
-    if gate.passed:
+    reasons = [str(failure) for failure in gate.failures]
+    reasons += [] if (empty := emptying(prepared)) is None else [empty]
+    if gate.passed and not reasons:
         return commit(job.store, prepared, job.run)
-    reasons = "; ".join(str(failure) for failure in gate.failures)
-    return set_aside(job.session, job.store, batch, job.run, "held", reasons)
+    return set_aside(job.session, job.store, batch, job.run, "held", "; ".join(reasons))
 
 
 def gate_batch(job: Job, plan: Plan, prepared: PreparedBatch) -> GateResult:

@@ -10,6 +10,7 @@ from lake.engine import Session
 from lake.operations import show_operations
 from lake.releases import current_release
 from lake.table_versions import Store
+from lake.time_travel import release_as_of, show_release_as_of
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,15 @@ class Reading:
 
 
 @contextmanager
-def open_lake(workplace: Workplace) -> Iterator[Reading]:
-    """Opens the lake of a project for reading."""
+def open_lake(workplace: Workplace, as_of: str | None = None) -> Iterator[Reading]:
+    """Opens the lake of a project for reading, as of a release or an instant (None: as it is now)."""
     store = workplace.settings.store
     restricted = restricted_of(list(workplace.place.contracts().values()))
     with Session(workplace.settings.limits, store) as session:
-        release = current_release(session, store)
         show_operations(session, store, restricted.received)
-        if release is not None:
+        if as_of is not None:
+            past = release_as_of(session, store, as_of, workplace.settings.timezone)
+            show_release_as_of(session, store, past, restricted)
+        elif (release := current_release(session, store)) is not None:
             show_release(session, store, release, restricted)
         yield Reading(session, store)

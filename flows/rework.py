@@ -1,6 +1,7 @@
 """What a person decides about batches and records: admit, refuse, land again, replay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flows.ingest import gate_batch
@@ -16,7 +17,8 @@ from lake.landing.batch import PreparedBatch
 from lake.landing.committing import commit
 from lake.landing.judging import judge, show_candidate
 from lake.landing.relanding import find_batch, judge_again, judge_replay, make_replay, recall, refuse
-from lake.ledger import BatchRecord
+from lake.landing.replacing import expect_current
+from lake.ledger import BatchRecord, find_batches, sweep_commits
 
 Work = Callable[[Job, Plan, Contract, BatchRecord], BatchRecord]
 
@@ -26,6 +28,7 @@ def admit_batch(workplace: Workplace, prefix: str) -> BatchRecord:
 
     def work(job: Job, _plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
         _expect_status(record, "held")
+        _expect_current(job, contract, record)
         batch = recall(job.session, job.store, contract, record, job.run)
         job.run.note("batch-admitted", record.source, batch_id=record.batch_id)
         return commit(job.store, judge(job.session, job.store, batch, job.run), job.run)
@@ -47,6 +50,7 @@ def reland_batch(workplace: Workplace, prefix: str) -> BatchRecord:
     """Takes a batch's archived bytes through today's contract and gate; its rows are replaced in one commit."""
 
     def work(job: Job, plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
+        _expect_current(job, contract, record)
         batch = recall(job.session, job.store, contract, record, job.run)
         prepared = judge_again(job.session, job.store, batch, job.run)
         return _commit_gated(job, plan, prepared)
@@ -58,6 +62,7 @@ def replay_batch(workplace: Workplace, prefix: str, mended: Path | None) -> Batc
     """Takes a batch's open quarantined records, as they were or mended, through today's contract and gate."""
 
     def work(job: Job, plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
+        _expect_current(job, contract, record)
         batch = make_replay(job.session, job.store, contract, record, mended, job.run)
         prepared = judge_replay(job.session, job.store, batch, job.run)
         return _commit_gated(job, plan, prepared)
@@ -66,14 +71,20 @@ def replay_batch(workplace: Workplace, prefix: str, mended: Path | None) -> Batc
 
 
 def _rework(workplace: Workplace, prefix: str, work: Work) -> BatchRecord:
+    with reworking(workplace) as (job, plan):
+        record = find_batch(job.session, job.store, prefix)
+        return work(job, plan, _contract_of(plan, record), record)
+
+
+@contextmanager
+def reworking(workplace: Workplace) -> Iterator[tuple[Job, Plan]]:
+    """Gives a job and the whole plan for work that a person asks for; it is written down however it ends."""
     with (
         workplace.begun() as run,
         open_job(workplace.place, workplace.settings, run, plain_step) as job,
     ):
         try:
-            record = find_batch(job.session, job.store, prefix)
-            plan = make_plan(job.project, (), ())
-            return work(job, plan, _contract_of(plan, record), record)
+            yield job, make_plan(job.project, (), ())
         finally:
             write_down(job, job.session)
             contracts = list(job.project.contracts().values())
@@ -101,6 +112,13 @@ def _contract_of(plan: Plan, record: BatchRecord) -> Contract:
         f"Batch {record.batch_id} is of source {record.source!r}, which has no contract any more.",
         cure="Bring its contract back.",
     )
+
+
+def _expect_current(job: Job, contract: Contract, record: BatchRecord) -> None:
+    """Raises TableError when another delivery has replaced this one's rows since."""
+    if contract.load == "replace":
+        sweep_commits(job.session, job.store, [contract.source])
+        expect_current(record, find_batches(job.session, job.store, contract.source))
 
 
 def _expect_status(record: BatchRecord, status: str) -> None:

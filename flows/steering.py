@@ -1,6 +1,6 @@
 """What a person decides about the lake: roll back, resume, tidy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from flows.job import Job, open_job
@@ -9,19 +9,39 @@ from flows.steps import plain_step
 from flows.workplace import Workplace
 from lake import releases
 from lake.catalogue import write_catalogue
+from lake.time_travel import expect_present, release_as_of, restore_table
 from lake.upkeep import Upkeep, tidy
 
 Made = TypeVar("Made")
 
 
-def roll_back(workplace: Workplace, number: int) -> releases.Release:
-    """Publishes an older release again and holds its tables."""
-    return _steer(workplace, lambda job: releases.rollback(job.session, job.store, number, job.run))
+def roll_back(workplace: Workplace, as_of: str) -> tuple[releases.Release, releases.Release]:
+    """Publishes an older release again and holds its tables; gives the older and the new one.
+
+    Raises TableError when a table of it is gone: then readers would be given what they cannot read.
+    """
+
+    def work(job: Job) -> tuple[releases.Release, releases.Release]:
+        target = release_as_of(job.session, job.store, as_of, job.settings.timezone)
+        expect_present(job.session, job.store, list(target.tables.values()), target)
+        return target, releases.rollback(job.session, job.store, target.id, job.run)
+
+    return _steer(workplace, work)
 
 
-def resume(workplace: Workplace) -> releases.Release:
-    """Lifts the hold of a rollback."""
-    return _steer(workplace, lambda job: releases.resume(job.session, job.store, job.run))
+def restore(workplace: Workplace, name: str, as_of: str) -> tuple[releases.Release, releases.ReleasedTable]:
+    """Publishes one table as it was, and holds it; every other table stays."""
+
+    def work(job: Job) -> tuple[releases.Release, releases.ReleasedTable]:
+        target = release_as_of(job.session, job.store, as_of, job.settings.timezone)
+        return restore_table(job.session, job.store, name, target, job.run)
+
+    return _steer(workplace, work)
+
+
+def resume(workplace: Workplace, names: Sequence[str] = ()) -> releases.Release:
+    """Lifts the hold of a rollback or a restored table; none named means all."""
+    return _steer(workplace, lambda job: releases.resume(job.session, job.store, job.run, names))
 
 
 def tidy_lake(workplace: Workplace) -> list[Upkeep]:

@@ -5,9 +5,11 @@ In JSON a decimal is a number with all its digits (`1234.50`), as DuckDB and Pos
 `2026-11-21`; what JSON cannot say (NaN, infinity) is null. An empty result is `[]`.
 """
 
+import json
 import re
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import click
@@ -40,6 +42,29 @@ def print_query(session: Session, query: str, form: Form) -> None:
         _print_table(session, text)
     else:
         _print_file(session, _portable(text, columns) if form == "json" else text, form)
+
+
+def print_rows(rows: Sequence[Mapping[str, object]], *, as_json: bool) -> None:
+    """Prints a few rows that are at hand: a table on a terminal, tab-separated in a pipe, or JSON."""
+    if as_json:
+        click.echo(json.dumps(list(rows), ensure_ascii=False, indent=2))
+        return
+    names = list(rows[0]) if rows else []
+    texts = [["" if row[name] is None else str(row[name]) for name in names] for row in rows]
+    if not sys.stdout.isatty():
+        for line in [names, *texts] if names else ():
+            click.echo("\t".join(" ".join(text.split()) for text in line))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for name in names:
+        table.add_column(Text(name))
+    for line in texts:
+        table.add_row(*(Text(text) for text in line))
+    Console().print(table)
 
 
 def _columns(session: Session, query: str) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ BACKGROUND = {
     "records-quarantined",
     "alert-sent",
     "release-told",
+    "contract-agreed",
 }
 
 Sentence = Callable[[Event, Mapping[str, Any]], str]
@@ -80,6 +81,13 @@ def _schema(event: Event, told: Mapping[str, Any]) -> str:
     return f"{event.subject}: {told['change']}, {len(told['columns'])} columns now"
 
 
+def _drifted(event: Event, told: Mapping[str, Any]) -> str:
+    found = told["findings"]
+    named = ", ".join(f"{finding['kind']} {finding['column']}".strip() for finding in found[:MOST_NAMES])
+    more = f" and {len(found) - MOST_NAMES} more" if len(found) > MOST_NAMES else ""
+    return f"{event.subject}: the contract differs from its operational schema: {named}{more}"
+
+
 def _built(event: Event, told: Mapping[str, Any]) -> str:
     rows = "" if event.record_count is None else f", {event.record_count:,} rows"
     if told["decision"] != "partitions":
@@ -124,6 +132,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "batch-held": _set_aside,
     "batch-refused": _set_aside,
     "schema-changed": _schema,
+    "contract-drifted": _drifted,
     "model-built": _built,
     "check-evaluated": _checked,
     "release-published": _published,

@@ -85,6 +85,8 @@ def _write_views(path: Path, views: Mapping[str, str], store: Store) -> None:
 
 
 def _table_sql(store: Store, table: ReleasedTable, restricted: Restricted) -> str:
+    if table.version is None:  # a source that has landed nothing yet
+        return scan_sql([], table.columns)
     found = expect_version(store, table.name, table.version)
     scan = scan_sql([file.path for file in found.files], table.columns, evolved=found.evolved)
     schema, name = table.name.split(".", 1)

@@ -1,11 +1,13 @@
 """The contract of one source table, as the rest of Sluice reads it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 DuplicatePolicy = Literal["latest-wins", "first-wins"]
+LoadMode = Literal["append", "replace"]
 DriftPolicy = Literal["evolve", "refuse", "quarantine"]
 Privacy = Literal["public", "internal", "restricted"]
 Category = Literal[
@@ -16,6 +18,8 @@ Category = Literal[
     "DUPLICATE_RECORD",
     "SCHEMA_MISMATCH",
 ]
+
+MAJOR = re.compile(r"v?(\d{1,3})(\.\d+)*([-+].*)?")  # of 2.0.0, v2 or 2.1-draft; a year is no major version
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,31 @@ class Server:
 
 
 @dataclass(frozen=True)
+class SchemaReference:
+    """Where the operational schema of a source stands: a file below the project, and the table in it.
+
+    `table` "" means the file's only one, `dialect` is that of SQL, `line` is where the contract names it.
+    """
+
+    path: str
+    table: str = ""
+    dialect: str = "postgres"
+    line: int = 0
+
+
+@dataclass(frozen=True)
 class Contract:
     """What a source promised, one per source table; read from one ODCS v3.1+ file.
 
-    `source` names the raw table. `key` are the columns that identify a record (empty: every row is its own record,
-    and a row is a duplicate when all its columns repeat). `latest-wins`: a known key with other content lands as a
-    new version and staging takes the latest; `first-wins`: it is refused. `drift` says what happens to columns the
-    contract does not know, or lacks. `partition` are the columns the raw table is partitioned by. `watermark` and
-    `lateness` (an interval such as `2 days`) say how far back late rows are expected. `sla` holds ODCS SLA
-    properties by name. `digest` is the sha256 of the file's bytes.
+    `source` names the raw table: the name in the contract, from major version 2 on with that version behind it, such
+    as `sales_v2`, so that both can be there side by side. `key` are the columns that identify a record (empty: every
+    row is its own record, and a row is a duplicate when all its columns repeat). `latest-wins`: a known key with other
+    content lands as a new version and staging takes the latest; `first-wins`: it is refused. `drift` says what happens
+    to columns the contract does not know, or lacks. `load` says whether a delivery's rows are added or take the place
+    of all there are. `partition` are the columns the raw table is partitioned by. `watermark` and `lateness` (an
+    interval such as `2 days`) say how far back late rows are expected. `sla` holds ODCS SLA properties by name.
+    `digest` is the sha256 of the file's bytes. `schema` is the operational schema it is held
+    against, but for the differences listed in `accepted_drift`, such as `missing internal_note`.
     """
 
     source: str
@@ -103,13 +123,33 @@ class Contract:
     table_rules: tuple[TableRule, ...] = ()
     duplicates: DuplicatePolicy = "latest-wins"
     drift: DriftPolicy = "quarantine"
+    load: LoadMode = "append"
     partition: tuple[str, ...] = ()
     watermark: str | None = None
     lateness: str | None = None
     delivery: Literal["batch", "stream"] = "batch"
     privacy: Privacy = "internal"
     sla: Mapping[str, str] = field(default_factory=dict)
+    schema: SchemaReference | None = None
+    accepted_drift: tuple[str, ...] = ()
+
+    @property
+    def major(self) -> int:
+        """The major number of the contract's version, 1 where it has none."""
+        return major_of(self.version)
 
     def column(self, name: str) -> Column:
         """Gives the column of that name; raises KeyError when there is none."""
         return next(column for column in self.columns if column.name == name)
+
+
+def major_of(version: str) -> int:
+    """Gives the major number of a version, 1 for one that counts in no such way."""
+    found = MAJOR.fullmatch(version.strip())
+    return max(1, int(found.group(1))) if found is not None else 1
+
+
+def versioned_name(name: str, version: str) -> str:
+    """Gives the name of the raw table of a contract's version: `sales`, from 2.0.0 on `sales_v2`."""
+    ending = f"_v{major_of(version)}"
+    return name if major_of(version) == 1 or name.endswith(ending) else f"{name}{ending}"

@@ -10,11 +10,13 @@ from lake.engine import Session, literal, quote
 from lake.ledger import events_sql, latest_batches_sql
 from lake.quarantine import quarantine_view_sql
 from lake.releases import releases_sql
+from lake.schema_views import contract_drift, schema_history
 from lake.table_versions import Store
 
 MASK = "***"
 RECORD_KINDS = (  # events that have a view of their own
     *("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "schema-changed"),
+    *("contract-drifted", "contract-agreed"),
     *("step-finished", "run-finished"),
 )
 
@@ -35,7 +37,8 @@ def operator_views(store: Store, restricted: Mapping[str, Sequence[str]]) -> dic
         "ops.pipeline_metrics": _pipeline_metrics(events),
         "ops.lineage": _lineage(events),
         "ops.alert_history": _alert_history(events),
-        "ops.schema_history": _schema_history(events),
+        "ops.schema_history": schema_history(events),
+        "ops.contract_drift": contract_drift(events),
         "ops.watermarks": _watermarks(store),
         "ops.releases": _releases(store),
     }
@@ -137,15 +140,6 @@ def _alert_history(events: str) -> str:
             cast(details ->> 'measured' as double) as measured, cast(details ->> 'threshold' as double) as threshold,
             details ->> 'channel' as channel,
         from ({events}) where event = 'alert-told'
-    """
-
-
-def _schema_history(events: str) -> str:
-    return f"""
-        select
-            run_id, "at" as changed_at, subject as table_name, details ->> 'contract_version' as contract_version,
-            details ->> 'columns' as columns, details ->> 'change' as change,
-        from ({events}) where event = 'schema-changed'
     """
 
 

@@ -102,12 +102,14 @@ def quarantine_view_sql(store: Store) -> str:
                 on batches.attempt_id = refused.attempt_id and batches.status = 'landed'
         ),
         settled as (
-            select replay_of, min(quarantined_at) as replayed_at, arg_min(run_id, quarantined_at) as replay_run_id
-            from counted where replay_of is not null group by replay_of
+            select
+                source, replay_of, min(quarantined_at) as replayed_at,
+                arg_min(run_id, quarantined_at) as replay_run_id,
+            from counted where replay_of is not null group by source, replay_of
         )
         select counted.* exclude (attempt_id, replay_of, kind), settled.replayed_at, settled.replay_run_id
         from counted
-        left join settled on settled.replay_of = counted.record_id
+        left join settled on settled.source = counted.source and settled.replay_of = counted.record_id
         where counted.replay_of is null and counted.kind <> 'replay'
     """
 

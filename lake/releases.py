@@ -147,12 +147,19 @@ def rollback(session: Session, store: Store, release_id: int, run: Run) -> Relea
     return publish(session, store, Publication(tables, newest, target.gates_passed, reason, held), run)
 
 
-def resume(session: Session, store: Store, run: Run) -> Release:
-    """Lifts the hold of a rollback: the next run builds the tables again."""
+def resume(session: Session, store: Store, run: Run, names: Sequence[str] = ()) -> Release:
+    """Lifts the hold of a rollback or a restored table, of some tables or (none named) of all: the next run goes on.
+
+    Raises TableError when nothing is held, or one that is named is not.
+    """
     newest = current_release(session, store)
-    if newest is None or not newest.held:
-        raise TableError("nothing-held", "No table is held by a rollback.", cure="See `sluice release list`.")
-    return publish(session, store, Publication((), newest, newest.gates_passed, "resumed", frozenset()), run)
+    if newest is None or not newest.held or not newest.held.issuperset(names):
+        free = [name for name in names if newest is None or name not in newest.held]
+        message = f"{free[0]} is not held." if free else "No table is held by a rollback."
+        raise TableError("nothing-held", message, cure="See `sluice release list`.")
+    kept = newest.held.difference(names) if names else frozenset()
+    reason = f"resumed {', '.join(names)}" if names else "resumed"
+    return publish(session, store, Publication((), newest, newest.gates_passed, reason, kept), run)
 
 
 def releases_sql(store: Store) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import quote, quote_plus
 
 from lake.errors import SettingsError
 
@@ -25,14 +26,19 @@ class Secrets:
             raise SettingsError(
                 "secret-missing",
                 f"The secret {name!r} is not set.",
-                cure=f"Set {name} in the environment or .env, or keep it in a Prefect Secret block of that name.",
+                cure=f"Set {name} in the environment or .env, or keep it in a Prefect Secret block (docs/sources.md).",
             )
+        return self.guard(value)
+
+    def guard(self, value: str) -> str:
+        """Gives a value back that was made of secrets, such as a token, and strikes it out from now on, too."""
         self._given.add(value)
         return value
 
     def redact(self, text: str) -> str:
-        """Gives a text with every secret that was given struck out."""
-        for value in sorted(self._given, key=len, reverse=True):
+        """Gives a text with every secret that was given struck out, also where it is written as part of a URL."""
+        written = {form for value in self._given for form in (value, quote(value, safe=""), quote_plus(value))}
+        for value in sorted(written, key=len, reverse=True):
             if len(value) >= SHORTEST:
                 text = text.replace(value, STRUCK)
         return text

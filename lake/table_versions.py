@@ -36,7 +36,7 @@ class DataFile:
 class TableVersion:
     """One version of a Delta table: the files its readers see, and its columns as (name, DuckDB type).
 
-    `evolved` says that columns were added, so that older files may lack some.
+    `evolved` says that columns were added, so that older files may lack some. `properties` are those we gave the table.
     """
 
     name: str
@@ -46,6 +46,7 @@ class TableVersion:
     columns: tuple[tuple[str, str], ...]
     partition: tuple[str, ...]
     evolved: bool = False
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def row_count(self) -> int:
@@ -60,7 +61,10 @@ class TableVersion:
 
 @dataclass(frozen=True)
 class StagedFiles:
-    """Parquet files written into a table's folder and not committed: no reader sees them yet."""
+    """Parquet files written into a table's folder and not committed: no reader sees them yet.
+
+    `properties` are those of ours that a table which they are the first rows of is made with.
+    """
 
     name: str
     files: tuple[DataFile, ...]
@@ -68,6 +72,7 @@ class StagedFiles:
     columns: tuple[tuple[str, str], ...]
     schema: pa.Schema
     partition: tuple[str, ...]
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def row_count(self) -> int:

@@ -7,28 +7,22 @@ invisible to every reader and swept by vacuum, so candidates cost one write, and
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from lake.engine import columns_of
 from lake.errors import CommitConflict, TableError
 from lake.objects import is_object_uri, patient, store_error
+from lake.table_commits import HOOKS, OUR_TABLES, commit_marks, commit_of, own_names, without_prefix
 from lake.table_versions import Commit, DataFile, StagedFiles, Store, TableVersion
 
 APPEND_RETRIES = 50  # concurrent appends never contradict each other: each retry only takes the next version number
-OUR_TABLES = {
-    "delta.enableExpiredLogCleanup": "false",  # else ledger and rollback die after 30 days
-    "delta.logRetentionDuration": "interval 36500 days",  # a cleanup that somebody asks for heeds only this one
-    "delta.checkpointInterval": "50",
-}
-HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 TRY_AGAIN = "Run it again; nothing was lost or written twice."
-METADATA_PREFIX = "sluice."
 EVOLVED = "columns were added"  # the table's description says so: readers then look for columns by name, file by file
 
 
@@ -49,14 +43,6 @@ def expect_version(store: Store, name: str, version: int | None) -> TableVersion
     return found
 
 
-def changed_files(store: Store, name: str, old: int, new: int) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
-    """Gives the files that went and the files that came between two versions of a table."""
-    before = {file.path: file for file in expect_version(store, name, old).files}
-    after = {file.path: file for file in expect_version(store, name, new).files}
-    removed = tuple(file for path, file in before.items() if path not in after)
-    return removed, tuple(file for path, file in after.items() if path not in before)
-
-
 def commit_files(
     store: Store,
     name: str,
@@ -71,7 +57,8 @@ def commit_files(
     """Commits staged files in one log entry and gives the new version.
 
     `expected_version` is the version the caller read (None: the table must not exist yet); anything newer raises
-    CommitConflict and nothing is committed. `transaction` marks the commit so that it cannot be made twice.
+    CommitConflict and nothing is committed. `transaction` marks the commit so that it cannot be made twice. Everything
+    may be replaced by rows of other columns, in that same entry.
     """
     if expected_version is None:
         _create(store, name, staged)
@@ -79,11 +66,14 @@ def commit_files(
     table = _open(store, name, expected_version)
     if table is None:
         raise TableError("table-missing", f"Table {name} has no version {expected_version}.", cure="Was it removed?")
-    replaced = (
-        _describe(store, name, table).files if replace == "everything" else () if replace == "nothing" else replace
-    )
-    if staged is not None and replace == "everything" and not _same_types(table, staged):
-        return _replace_schema(store, staged, expected_version, metadata or {})
+    if staged is not None and replace == "everything":
+        if tuple(table.metadata().partition_columns) != staged.partition:
+            return _repartition(store, staged, expected_version, metadata or {})
+        marks = commit_marks(metadata or {}, transaction, transaction_version, retries=0)
+        _write(table, _additions(staged, table), marks, Schema.from_arrow(staged.schema))
+        return table.version()
+    everything = replace == "everything"
+    replaced = _describe(store, name, table).files if everything else () if isinstance(replace, str) else replace
     table = _evolve(table, staged)
     actions: list[AddAction | RemoveAction] = [*_removals(replaced, table), *_additions(staged, table)]
     _commit(table, actions, metadata or {}, transaction, transaction_version, retries=0)
@@ -111,6 +101,16 @@ def restore_version(store: Store, name: str, version: int) -> int:
         return table.version()
 
 
+def set_properties(store: Store, name: str, version: int, properties: Mapping[str, str]) -> int:
+    """Gives a version of a table other properties of ours, in one commit; raises CommitConflict when it has moved."""
+    table = _open(store, name, version)
+    assert table is not None
+    with _translated(name, store.uri):
+        once = CommitProperties(max_commit_retries=0)
+        table.alter.set_table_properties(own_names(properties), raise_if_not_exists=False, commit_properties=once)
+        return table.version()
+
+
 def read_commits(store: Store, name: str, after: int) -> list[Commit]:
     """Gives the commits of a table that are newer than a version, oldest first, with the metadata we wrote."""
     table = _open(store, name)
@@ -118,7 +118,7 @@ def read_commits(store: Store, name: str, after: int) -> list[Commit]:
         return []
     with _translated(name, store.uri):
         history = table.history(table.version() - after)
-    commits = [_commit_of(entry) for entry in history if entry["version"] > after]
+    commits = [commit_of(entry) for entry in history if entry["version"] > after]
     return sorted(commits, key=lambda commit: commit.version)
 
 
@@ -187,44 +187,41 @@ def _describe(store: Store, name: str, table: DeltaTable) -> TableVersion:
     )
     schema = pa.schema(table.schema().to_arrow())
     evolved = EVOLVED in (table.metadata().description or "")
-    return TableVersion(name, uri, table.version(), files, columns_of(schema), partition, evolved)
+    ours = without_prefix(table.metadata().configuration)
+    return TableVersion(name, uri, table.version(), files, columns_of(schema), partition, evolved, ours)
 
 
-def _create(store: Store, name: str, staged: StagedFiles | None) -> None:
+def _create(
+    store: Store,
+    name: str,
+    staged: StagedFiles | None,
+    mode: Literal["error", "overwrite"] = "error",
+) -> DeltaTable:
     if staged is None:
         raise TableError("table-missing", f"Table {name} does not exist and nothing is staged for it.")
     with _translated(name, store.uri):
-        DeltaTable.create(
+        return DeltaTable.create(
             store.table_uri(name),
             Schema.from_arrow(staged.schema),
-            mode="error",
+            mode=mode,
             partition_by=list(staged.partition) or None,
-            configuration=OUR_TABLES,
-            storage_options=patient(store.options),
-        )
-
-
-def _same_types(table: DeltaTable, staged: StagedFiles) -> bool:
-    known = columns_of(pa.schema(table.schema().to_arrow()))
-    return known == staged.columns and tuple(table.metadata().partition_columns) == staged.partition
-
-
-def _replace_schema(store: Store, staged: StagedFiles, version: int, metadata: Mapping[str, str]) -> int:
-    """Gives a table other columns or partitioning, then its rows: two commits, the second is the one to publish."""
-    with _translated(staged.name, store.uri):
-        table = DeltaTable.create(
-            store.table_uri(staged.name),
-            Schema.from_arrow(staged.schema),
-            mode="overwrite",
-            partition_by=list(staged.partition) or None,
-            configuration=OUR_TABLES,
+            configuration={**OUR_TABLES, **own_names(staged.properties)},
+            raise_if_key_not_exists=False,
             storage_options=patient(store.options),
             commit_properties=CommitProperties(max_commit_retries=0),
         )
+
+
+def _repartition(store: Store, staged: StagedFiles, version: int, metadata: Mapping[str, str]) -> int:
+    """Gives a table another partitioning, then its rows: two commits, of which only the second is ever published.
+
+    Delta's library can do no better; so nobody does it to raw, whose head is the truth.
+    """
+    table = _create(store, staged.name, staged, mode="overwrite")
     if table.version() != version + 1:
         raise CommitConflict(
             "commit-conflict",
-            f"Another writer committed to {staged.name} while its columns were replaced.",
+            f"Another writer committed to {staged.name} while its partitioning was replaced.",
             cure=TRY_AGAIN,
         )
     _commit(table, _additions(staged, table), metadata, None, 1, retries=0)
@@ -301,33 +298,26 @@ def _commit(
     *,
     retries: int,
 ) -> None:
-    properties = _properties(metadata, transaction, transaction_version, retries=retries)
+    _write(table, actions, commit_marks(metadata, transaction, transaction_version, retries=retries))
+
+
+def _write(
+    table: DeltaTable,
+    actions: Sequence[AddAction | RemoveAction],
+    properties: CommitProperties,
+    schema: Schema | None = None,
+) -> None:
+    """Writes one log entry; with a schema it also removes every file there is and gives the table that schema."""
     with _translated(table.table_uri, table.table_uri):
         table.create_write_transaction(
             list(actions),
-            mode="append",
-            schema=table.schema(),
+            mode="append" if schema is None else "overwrite",
+            schema=schema or table.schema(),
             partition_by=list(table.metadata().partition_columns) or None,
             commit_properties=properties,
             post_commithook_properties=HOOKS,
         )
         table.update_incremental()
-
-
-def _properties(
-    metadata: Mapping[str, str], transaction: str | None, transaction_version: int, *, retries: int
-) -> CommitProperties:
-    return CommitProperties(
-        custom_metadata={f"{METADATA_PREFIX}{key}": value for key, value in metadata.items()},
-        max_commit_retries=retries,
-        app_transactions=None if transaction is None else [Transaction(transaction, transaction_version)],
-    )
-
-
-def _commit_of(entry: Mapping[str, Any]) -> Commit:
-    ours = {key: str(value) for key, value in entry.items() if key.startswith(METADATA_PREFIX)}
-    named = {key.removeprefix(METADATA_PREFIX): value for key, value in ours.items()}
-    return Commit(int(entry["version"]), int(entry.get("timestamp", 0)), named)
 
 
 @contextmanager

@@ -148,6 +148,8 @@ def _touched(bench: Bench, model: Model, released: Published, base: TableVersion
     ]
     if not changes:
         return frozenset()
+    if any(_retyped(bench, change.table, released.inputs[change.table.name]) for change in changes):
+        return None
     if model.header.partition is None or base.partition != (model.header.partition,):
         return None
     with _complaints(model):
@@ -156,6 +158,12 @@ def _touched(bench: Bench, model: Model, released: Published, base: TableVersion
 
 def _change(bench: Bench, table: Standing, consumed: int) -> Change | None:
     return None if table.version == consumed else compare_files(_past(bench, table.name, consumed).files, table)
+
+
+def _retyped(bench: Bench, table: Standing, consumed: int) -> bool:
+    """Whether a column is of another type than when the model read it: then every row may come out differently."""
+    before, now = dict(_past(bench, table.name, consumed).columns), dict(table.columns)
+    return any(now.get(name, kind) != kind for name, kind in before.items())
 
 
 def _past(bench: Bench, name: str, version: int) -> TableVersion:

@@ -41,12 +41,14 @@ def prepare_inputs(
     reference_dir: Path,
     run_id: str,
     landed: Collection[str] = (),
+    pinned: Mapping[str, int] | None = None,
 ) -> dict[str, Standing]:
     """Puts every raw and reference table the models read into the session and gives them by name.
 
     Takes the models in build order and the columns of every raw table by its contract, which an absent table shows.
     `landed` are raw tables that readers are to have although no model reads them.
-    Raw is append-only, so its newest version is the truth; a reference CSV is written to the lake when it has changed.
+    A raw table's newest version is the truth, but for those `pinned` to an older one, which a person holds there; a
+    reference CSV is written to the lake when it has changed.
     """
     made = {model.name for model in order}
     needed = sorted({name for model in order for name in model.inputs}.union(landed) - made)
@@ -54,7 +56,7 @@ def prepare_inputs(
     for name in needed:
         if name.startswith("reference."):
             _write_reference(session, store, name, reference_dir, run_id)
-        found = read_version(store, name)
+        found = read_version(store, name, (pinned or {}).get(name))
         tables[name] = _standing(name, found, raw_columns, order)
         show_table(session, tables[name])
     return tables

@@ -13,6 +13,8 @@ from lake.errors import ModelError
 from sql.header import Header, Materialise, nearest, read_header
 from sql.selects import inputs_of, line_in, parameters_of, parse_select, read_select, table_name
 
+AFTER_MAJOR = "Its contract has a new major version: read {}, or keep the contract before it beside the new one."
+
 DEFAULTS: dict[str, Materialise] = {"staging": "view", "intermediate": "view", "marts": "table"}
 PHYSICAL = ("raw", "reference")  # what models read and no model makes
 OTHER_FOLDERS = ("alerts", "reference")
@@ -130,10 +132,11 @@ def line_of(model: Model, table: str) -> int:
 
 def unknown_table(model: Model, table: str, known: Collection[str]) -> ModelError:
     """Gives the error for a table that a model reads and nobody makes."""
+    later = sorted(name for name in known if re.fullmatch(rf"{re.escape(table)}_v\d+", name))
     return ModelError(
         "model-table-unknown",
         f"{model.name} reads {table}, which is neither a model nor a table.",
-        cure=nearest(table, known),
+        cure=AFTER_MAJOR.format(later[-1]) if later else nearest(table, known),
         path=model.path,
         line=line_of(model, table),
     )

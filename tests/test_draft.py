@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lake.contract import Column, Contract
-from lake.drafting.draft import draft_contract, snake_case
+from lake.drafting.draft import draft_contract
 from lake.engine import EngineLimits, Session
 from lake.errors import SourceError
 from lake.landing.drift import Drift
 from lake.landing.validation import typed_select
+from lake.naming import snake_case
 from lake.odcs.reader import read_contract
 from lake.table_versions import Store
 from tests.landing_parts import land

@@ -25,7 +25,7 @@ EDGES = {
     "prefect": "flows/",
     "click": "flows/",
     "rich": "flows/",
-    "deltalake": "lake/tables.py",
+    "deltalake": "lake/table",  # tables.py, and what its commits carry
     "obstore": "lake/objects.py",
     "fastexcel": "lake/formats/excel.py",
     "httpx": "lake/sources/",

@@ -1,5 +1,6 @@
 """Delta tables: pinned reads, staged files, commits that cannot be made twice or over somebody else's."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import polars
@@ -11,12 +12,12 @@ from lake.staged_files import stage_files
 from lake.table_versions import Store
 from lake.tables import (
     append_files,
-    changed_files,
     commit_files,
     compact_table,
     read_commits,
     read_version,
     restore_version,
+    set_properties,
     transaction_of,
     vacuum_table,
 )
@@ -79,10 +80,56 @@ def test_replacing_one_partitions_files_leaves_the_others(session, store):
     )
     new = commit_files(store, "marts.x", staged, expected_version=old, replace=touched)
     assert [row[0] for row in rows_of(session, store, "marts.x")] == [0, 2, 3, 5, 6, 8, 100]
-    removed, added = changed_files(store, "marts.x", old, new)
-    assert [file.path for file in removed] == [file.path for file in touched]
-    assert [file.row_count for file in added] == [1]
+    after = read_version(store, "marts.x", new)
+    assert after is not None
+    assert {file.path for file in found.files} - {file.path for file in after.files} == {touched[0].path}
+    assert [file.row_count for file in after.files if file not in found.files] == [1]
     assert len(rows_of(session, store, "marts.x", old)) == 9
+
+
+def test_replacing_everything_by_other_columns_is_one_commit(session, store):
+    """Rows of other types and names take the place of all rows in one log entry: no head in between is empty."""
+    version = commit_files(store, "raw.x", stage_files(session, store, "raw.x", ROWS), expected_version=None)
+    other = stage_files(session, store, "raw.x", f"select id::decimal(20,0) as id, amount, 1 as extra from ({ROWS})")
+    new = commit_files(
+        store,
+        "raw.x",
+        other,
+        expected_version=version,
+        replace="everything",
+        metadata={"why": "wider"},
+        transaction="t",
+    )
+    found, before = read_version(store, "raw.x"), read_version(store, "raw.x", version)
+    assert found is not None
+    assert before is not None
+    assert (new, found.row_count) == (version + 1, 9)
+    assert found.columns == (("id", "DECIMAL(20,0)"), ("amount", before.columns[1][1]), ("extra", "INTEGER"))
+    assert [name for name, _ in before.columns] == ["id", "amount", "part"]
+    assert read_commits(store, "raw.x", version)[0].metadata == {"why": "wider"}
+    assert transaction_of(store, "raw.x", "t") == 1
+    with pytest.raises(CommitConflict, match="Another writer committed"):
+        commit_files(store, "raw.x", other, expected_version=version, replace="everything")
+    late = stage_files(session, store, "raw.x", f"select id::double as id, amount, 1 as extra from ({ROWS})")
+    with pytest.raises(CommitConflict, match="Another writer committed"):
+        commit_files(store, "raw.x", late, expected_version=version, replace="everything")
+    assert restore_version(store, "raw.x", version) == new + 1
+    assert read_version(store, "raw.x").columns == before.columns
+
+
+def test_a_tables_own_properties_are_kept_and_contested(session, store):
+    """Properties given at birth are read back, outlive a change of columns, and are changed by one writer at a time."""
+    staged = replace(stage_files(session, store, "raw.x", ROWS), properties={"promise": '{"key": ["id"]}'})
+    version = commit_files(store, "raw.x", staged, expected_version=None)
+    assert read_version(store, "raw.x").properties == {"promise": '{"key": ["id"]}'}
+    wider = stage_files(session, store, "raw.x", f"select id::decimal(20,0) as id from ({ROWS})")
+    version = commit_files(store, "raw.x", wider, expected_version=version, replace="everything")
+    new = set_properties(store, "raw.x", version, {"promise": "{}"})
+    assert read_version(store, "raw.x").properties == {"promise": "{}"}
+    assert read_version(store, "raw.x", version).properties == {"promise": '{"key": ["id"]}'}
+    with pytest.raises(CommitConflict, match="Another writer committed"):
+        set_properties(store, "raw.x", version, {"promise": "late"})
+    assert read_version(store, "raw.x").version == new
 
 
 def test_a_commit_over_a_version_that_moved_is_refused(session, store):

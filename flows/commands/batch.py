@@ -18,10 +18,11 @@ COLUMNS = """
 
 @click.group()
 def batch() -> None:
-    """What was delivered: list, show, admit, refuse, land again.
+    """What was delivered: list, show, admit, refuse, land again, carry over to another version's table.
 
-    A batch is one delivery of one source. Where BATCH is asked for, the first digits of its id will do. After admit,
-    refuse and reland, `sluice run` brings the marts up to date.
+    A batch is one delivery of one source. Where BATCH is asked for, the first digits of its id will do; write
+    SOURCE:DIGITS where two tables have landed the same bytes. After admit, refuse, reland and carry, `sluice run`
+    brings the marts up to date.
     """
 
 
@@ -89,6 +90,33 @@ def reland(workplace: Workplace, batch_id: str, as_json: bool) -> None:
     from flows.rework import reland_batch
 
     _print_record(reland_batch(workplace, batch_id), as_json)
+
+
+@batch.command("carry", short_help="Land what one table has landed in another version's, too.")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="INTO")
+@json_option
+@in_project
+def carry(workplace: Workplace, source: str, target: str, as_json: bool) -> None:
+    """Land the archived batches of table FROM in table INTO, through its contract and gate, in their old order.
+
+    For a contract that got a new major version: its table begins empty, and this fills it with what the version before
+    it has landed. Batches that are there already are left alone, so it may be stopped and asked for again. It stops at
+    the first batch that the gate holds back or the contract refuses whole.
+
+    \b
+    sluice batch carry sales sales_v2
+    """
+    from flows.carrying import carry as work
+
+    done = work(workplace, source, target)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(done), indent=2))
+        return
+    click.echo(
+        f"{done.carried} of {done.batches} batches of {source} carried over to {target}: {done.accepted} records "
+        f"accepted, {done.quarantined} quarantined, {done.duplicate} duplicate; {done.present} were there already."
+    )
 
 
 def _print(workplace: Workplace, query: str, as_json: bool) -> None:

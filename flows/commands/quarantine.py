@@ -22,7 +22,7 @@ BY_BATCH = """
 RECORDS = """
     select line, record_id, category, rule, column_name, details, raw_data, quarantined_at, replayed_at
     from ops.quarantine
-    where batch_id = '{batch_id}'
+    where source = '{source}' and batch_id = '{batch_id}'
     order by line
 """
 
@@ -67,7 +67,8 @@ def show_quarantine(workplace: Workplace, batch_id: str, as_json: bool) -> None:
 
     with open_lake(workplace) as lake:
         found = find_batch(lake.session, lake.store, batch_id)
-        print_query(lake.session, RECORDS.format(batch_id=found.batch_id), "json" if as_json else "table")
+        query = RECORDS.format(source=found.source, batch_id=found.batch_id)
+        print_query(lake.session, query, "json" if as_json else "table")
 
 
 @quarantine.command("replay", short_help="Take open records through the contract again.")

@@ -24,10 +24,16 @@ TABLES = """
     order by table_name
 """
 
+as_of_option = click.option(
+    "--as-of",
+    metavar="RELEASE|INSTANT",
+    help="A release by number, or by an instant (ISO 8601; without offset in SLUICE_TIMEZONE) it was current at.",
+)
 
-@click.group(short_help="What readers see: list, show, diff, rollback, resume.")
+
+@click.group(short_help="What readers see: list, show, diff, rollback, restore, resume.")
 def release() -> None:
-    """What readers see, now and before: list, show, diff, rollback, resume.
+    """What readers see, now and before: list, show, diff, rollback, restore, resume.
 
     A release names a version of every table. Readers always see one release, whole.
     """
@@ -86,28 +92,65 @@ def diff(workplace: Workplace, old: int, new: int, as_json: bool) -> None:
         click.echo(f"Releases {old} and {new} are the same.")
 
 
-@release.command("rollback", short_help="Publish release N again and hold it.")
-@click.argument("number", type=click.IntRange(1), metavar="N")
+@release.command("rollback", short_help="Publish an older release again and hold it.")
+@click.argument("number", type=click.IntRange(1), metavar="[N]", required=False)
+@as_of_option
 @in_project
-def roll_back(workplace: Workplace, number: int) -> None:
-    """Publish release N again, whole, and hold its tables so that the next run does not undo it.
+def roll_back(workplace: Workplace, number: int | None, as_of: str | None) -> None:
+    """Publish release N, or the one that was current at an instant, again, whole; one step for every table.
 
-    Runs go on landing data meanwhile. `sluice release resume` lifts the hold.
+    Its tables are held, so that the next run does not undo it; runs go on landing data meanwhile. `sluice release
+    resume` lifts the hold.
+
+    \b
+    sluice release rollback 41
+    sluice release rollback --as-of 2026-01-31T18:00
     """
     from flows.steering import roll_back as work
 
-    made = work(workplace, number)
-    click.echo(f"Release {made.id} shows what release {number} showed; its {len(made.held)} tables are held.")
+    if (number is None) == (as_of is None):
+        raise click.UsageError("Give the number of a release, or --as-of.")
+    target, made = work(workplace, as_of or str(number))
+    click.echo(f"Release {made.id} shows what release {target.id} showed; its {len(made.held)} tables are held.")
 
 
-@release.command("resume", short_help="Lift the hold of a rollback.")
+@release.command("restore", short_help="Put one table back as it was, and hold it.")
+@click.argument("table")
+@as_of_option
 @in_project
-def resume_all(workplace: Workplace) -> None:
-    """Lift the hold of a rollback: the next run builds the tables again."""
+def restore(workplace: Workplace, table: str, as_of: str | None) -> None:
+    """Publish TABLE as it was in a release or at an instant. Only this table: every other one stays as it is.
+
+    The table is held, so that the next run does not undo it. Models that read it are built from the restored version by
+    the next run, unless they are held, too. Of a raw table nothing is removed: landing goes on, and readers and models
+    keep to the older version until the hold is lifted. To put back all tables together, use rollback.
+
+    \b
+    sluice release restore marts.sales_daily --as-of 41
+    sluice release restore raw.sales --as-of 2026-01-31T18:00+05:30
+    """
+    from flows.steering import restore as work
+
+    if as_of is None:
+        raise click.UsageError("Give --as-of, the number of a release or an instant.")
+    made, found = work(workplace, table, as_of)
+    rows = "" if found.row_count is None else f" ({found.row_count} rows)"
+    click.echo(
+        f"Release {made.id} shows {found.name} in version {found.version}{rows}, and holds it; only this table was put "
+        f"back. `sluice release resume {found.name}` lifts the hold."
+    )
+
+
+@release.command("resume", short_help="Lift the hold of a rollback or a restored table.")
+@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@in_project
+def resume_all(workplace: Workplace, tables: tuple[str, ...]) -> None:
+    """Lift the hold of a rollback or of restored tables, of some tables or all: the next run goes on with them."""
     from flows.steering import resume
 
-    made = resume(workplace)
-    click.echo(f"Release {made.id}: nothing is held any more; `sluice run` builds the tables again.")
+    made = resume(workplace, tables)
+    left = f"{len(made.held)} tables are still held" if made.held else "nothing is held any more"
+    click.echo(f"Release {made.id}: {left}; `sluice run` builds the tables again.")
 
 
 def _print(workplace: Workplace, query: str, as_json: bool, number: int | None = None) -> None:

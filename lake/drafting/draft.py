@@ -3,7 +3,6 @@
 import codecs
 import itertools
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,8 @@ from pathlib import Path
 from lake.archive import BINARY_FORMATS, WorkingFile, make_working_file, receive
 from lake.compression import compression_of
 from lake.drafting.columns import Profile, profile_column
-from lake.drafting.text import DraftedColumn, DraftedTable, render_contract
+from lake.drafting.document import DraftedContract, custom, render_contract
+from lake.drafting.row_properties import DraftedColumn, column_property
 from lake.engine import Session, literal, quote
 from lake.errors import SourceError
 from lake.formats.delimited import read_delimited
@@ -19,6 +19,7 @@ from lake.formats.excel import WORKBOOKS, SheetChoice, read_excel
 from lake.formats.json_records import JsonReading, read_json, read_json_lines
 from lake.formats.parquet import read_parquet
 from lake.formats.reading import Reading
+from lake.naming import own_names, snake_case, sounds_personal
 from lake.sources.delivery import Delivery
 from lake.sources.naming import FORMATS, format_of
 
@@ -30,45 +31,18 @@ KEY_WORDS = frozenset({"id", "no", "nr", "num", "number", "code", "key", "uuid",
 KEY_PARTNERS = frozenset({"line", "item", "seq", "sequence", "position", "row", "version", "date", "at", "on"})
 MOST_KEY_CANDIDATES = 6
 MOST_KEY_COLUMNS = 3
-PERSON_WORDS = frozenset(
-    {
-        "email",
-        "mail",
-        "phone",
-        "mobile",
-        "telephone",
-        "tel",
-        "fax",
-        "address",
-        "street",
-        "birth",
-        "dob",
-        "passport",
-        "ssn",
-        "aadhaar",
-        "pan",
-        "iban",
-    }
-)
-NAME_OWNERS = frozenset(
-    {
-        "first",
-        "last",
-        "full",
-        "customer",
-        "contact",
-        "client",
-        "person",
-        "employee",
-        "patient",
-        "user",
-        "family",
-        "given",
-        "sur",
-    }
-)
 MAIL = r"[^@\s]+@[^@\s]+\.[^@\s]+"
 MOSTLY = 0.9
+
+
+@dataclass(frozen=True)
+class DescribedRows:
+    """What rows say of their columns: ODCS properties, the key by our names, and how each column looks."""
+
+    row_count: int
+    properties: tuple[Mapping[str, object], ...]
+    key: tuple[str, ...]
+    profiles: Mapping[str, Profile]
 
 
 @dataclass(frozen=True)
@@ -80,61 +54,76 @@ class Opened:
     options: Mapping[str, str]
 
 
-def draft_contract(session: Session, path: Path, *, name: str | None = None) -> str:
+def draft_contract(
+    session: Session,
+    path: Path,
+    *,
+    name: str | None = None,
+    server_path: str | None = None,
+    editor_schema: str | None = None,
+) -> str:
     """Gives the YAML of a contract for a file: CSV, TSV, JSON, JSONL or Parquet, plain or compressed.
 
-    Takes the table's name, by default the file's. What the contract says is true of every row of the file.
-    Raises SourceError for a file that is missing, empty, without header or of no known format.
+    Takes the table's name and how the server names the file, by default the file's. What the contract says is true of
+    every row of the file. Raises SourceError for a file that is missing, empty, without header or of no known format.
     """
-    opened = _open(session, path)
+    opened = open_file(session, path, TABLE)
+    found = describe_rows(session, opened.columns, path)
+    place = server_path or path.as_posix()
+    draft = DraftedContract(
+        name=name or snake_case(path.name.split(".", 1)[0]) or "source",
+        origin=f"{found.row_count} rows of {place}",
+        description=rows_description(f"{opened.format} files", found.key),
+        server={"server": "files", "type": "local", "path": place, "format": opened.format, **options(opened.options)},
+        properties=found.properties,
+    )
+    return render_contract(draft, editor_schema)
+
+
+def rows_description(what: str, key: Sequence[str]) -> str:
+    """Gives what one row is, by what was found to tell rows apart."""
+    identity = f"each identified by {' and '.join(key)}" if key else "each a record by itself"
+    return f"Rows as delivered in {what}, {identity}."
+
+
+def options(found: Mapping[str, str]) -> dict[str, object]:
+    """Gives what a reader must know as keys of a server."""
+    encoding = {"encoding": found["encoding"]} if "encoding" in found else {}
+    others = {name: value for name, value in found.items() if name != "encoding"}
+    return {**encoding, **({"customProperties": custom(others)} if others else {})}
+
+
+def describe_rows(
+    session: Session, received: Sequence[str], path: Path, notes: Mapping[str, tuple[str, ...]] | None = None
+) -> DescribedRows:
+    """Gives what the rows of the drafting table say of its columns; `notes` are words about some of them.
+
+    Raises SourceError when there is no row.
+    """
     row_count = session.value(f"select count(*) from {TABLE}")
     if row_count == 0:
         raise SourceError("file-empty", f"{path.name} has no rows.", cure="Draft from a file with rows.", path=path)
-    names = _own_names(opened.columns)
-    words = {column: frozenset(names[column].split("_")) for column in opened.columns}
-    profiles = {column: profile_column(session, TABLE, column, words[column]) for column in opened.columns}
+    names = own_names(received)
+    words = {column: frozenset(names[column].split("_")) for column in received}
+    profiles = {column: profile_column(session, TABLE, column, words[column]) for column in received}
     key = find_key(session, row_count, profiles, words)
-    stem = path.name.split(".", 1)[0]
-    table = DraftedTable(
-        name=name or snake_case(stem) or "source",
-        path=path.as_posix(),
-        format=opened.format,
-        options=opened.options,
-        row_count=row_count,
-    )
-    columns = [
-        DraftedColumn(
+    properties = []
+    for column in received:
+        drafted = DraftedColumn(
             name=names[column],
             source_name=column,
             profile=profiles[column],
             is_required=profiles[column].filled == row_count,
             key_position=key.index(column) + 1 if column in key else None,
-            is_restricted=_is_personal(session, column, words[column], profiles[column]),
+            is_restricted=_is_personal(session, column, names[column], profiles[column]),
+            notes=(notes or {}).get(column, ()),
         )
-        for column in opened.columns
-    ]
-    return render_contract(table, columns)
+        properties.append(column_property(drafted, row_count))
+    return DescribedRows(row_count, tuple(properties), tuple(names[column] for column in key), profiles)
 
 
-def snake_case(text: str) -> str:
-    """Gives a name in lower case and underscores: `InvoiceNo` → `invoice_no`, `Unit price (£)` → `unit_price`."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    parted = re.sub(r"([a-z0-9])([A-Z])|([A-Z]+)([A-Z][a-z])", r"\1\3_\2\4", plain)
-    name = re.sub(r"[^a-z0-9]+", "_", parted.lower()).strip("_")
-    return f"n{name}" if name[:1].isdigit() else name
-
-
-def _own_names(columns: Sequence[str]) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for place, column in enumerate(columns, 1):
-        name = snake_case(column) or f"column_{place}"
-        repeats = (f"{name}_{number}" for number in itertools.count(2))
-        names[column] = name if name not in names.values() else next(n for n in repeats if n not in names.values())
-    return names
-
-
-def _open(session: Session, path: Path) -> Opened:
-    """Loads a file as text into the session, as a landing would read it."""
+def open_file(session: Session, path: Path, table: str) -> Opened:
+    """Loads a file as text into a table of the session, as a landing would read it."""
     if not path.is_file():
         raise SourceError("file-missing", f"There is no file '{path}'.", cure="Name one file.", path=path)
     form = format_of(path)
@@ -143,13 +132,12 @@ def _open(session: Session, path: Path) -> Opened:
         cure = f"Use one of {', '.join(FORMATS)}, plain or with .gz or .zst."
         raise SourceError("format-unknown", message, cure=cure, path=path)
     delivery = Delivery(path.name, path, form, compression_of(path))
-    session.clear_landing()
-    file, options = _working_file(session, delivery)
+    file, found = _working_file(session, delivery)
     reading, more = _reading(session, file, delivery)
-    session.execute(f"create or replace table {TABLE} as {reading.select()}")
-    if reading.locate(session, TABLE) is None:
-        session.execute(f"create or replace table {TABLE} as {reading.careful(session).select()}")
-    return Opened(reading.columns, form, {**options, **more})
+    session.execute(f"create or replace table {table} as {reading.select()}")
+    if reading.locate(session, table) is None:
+        session.execute(f"create or replace table {table} as {reading.careful(session).select()}")
+    return Opened(reading.columns, form, {**found, **more})
 
 
 def _working_file(session: Session, delivery: Delivery) -> tuple[WorkingFile, dict[str, str]]:
@@ -250,15 +238,11 @@ def _can_identify(profile: Profile) -> bool:
     return profile.kind in ("string", "integer", "date", "timestamp")
 
 
-def _is_personal(session: Session, column: str, words: frozenset[str], profile: Profile) -> bool:
+def _is_personal(session: Session, column: str, name: str, profile: Profile) -> bool:
     """Says whether a column looks as if it told who somebody is."""
     if profile.kind not in ("string", "integer", "date") or profile.filled == 0:
         return False
-    if (
-        words & PERSON_WORDS
-        or ("name" in words and words & NAME_OWNERS)
-        or words & {"surname", "firstname", "lastname"}
-    ):
+    if sounds_personal(name):
         return True
     mails = session.value(f"select count(*) from {TABLE} where regexp_full_match({quote(column)}, {literal(MAIL)})")
     return bool(mails >= profile.filled * MOSTLY)

@@ -1,6 +1,7 @@
 """JSON: one array of records, one record, or a record a line (JSONL)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lake.archive import WorkingFile
@@ -10,6 +11,7 @@ from lake.formats.lines import load_lines
 from lake.formats.reading import Located
 
 MOST_BYTES_A_RECORD = 64 << 20
+MOST_TOLD = 3  # pages without records that a message names
 NOT_JSON = ("not-json", "DATA_FORMAT_ERROR", "The line is no JSON object.")
 
 
@@ -90,7 +92,7 @@ def read_json(
 
     Raises SourceError when the file is not well-formed JSON: nothing of it can be told apart then.
     """
-    try:
+    with _well_formed(session, origin):
         session.execute(
             f"""
             create or replace table {prefix}_json as
@@ -100,13 +102,75 @@ def read_json(
             )
             """
         )
+    return _with_columns(session, f"{prefix}_json", expected)
+
+
+def read_json_pages(
+    session: Session, file: WorkingFile, *, expected: tuple[str, ...], record_path: str, prefix: str, origin: str
+) -> JsonReading:
+    """Opens a file of one JSON value after the other, each a page: `record_path` leads to a page's records.
+
+    There stands an array of records, one record, or null for none; with an empty path that is the page itself.
+    `line` is the number of the record in the file. Raises SourceError when a page is no well-formed JSON or has no
+    records where they should be.
+    """
+    pointer = json_pointer(*record_path.split(".")) if record_path else ""
+    form = "unstructured" if record_path else "auto"  # auto takes a single array apart while it reads it
+    options = f"format = '{form}', maximum_object_size = {max(MOST_BYTES_A_RECORD, file.byte_count)}"
+    with _well_formed(session, origin):
+        session.execute(
+            f"""
+            create or replace table {prefix}_pages as
+            select json_type(json, {literal(pointer)}) as kind, json_extract(json, {literal(pointer)}) as found
+            from read_json_objects({literal(str(file.path))}, {options})
+            """
+        )
+    _expect_records(session, f"{prefix}_pages", record_path, origin)
+    session.execute(
+        f"""
+        create or replace table {prefix}_json as
+        select
+            row_number() over () as line,
+            cast(record as varchar) as text,
+            coalesce(json_type(record) = 'OBJECT', false) as is_object,
+        from (
+            select unnest(
+                case kind when 'ARRAY' then cast(found as json[]) when 'NULL' then [] else [found] end
+            ) as record
+            from {prefix}_pages
+        )
+        """
+    )
+    return _with_columns(session, f"{prefix}_json", expected)
+
+
+def _expect_records(session: Session, pages: str, record_path: str, origin: str) -> None:
+    if not record_path:
+        return
+    wrong = session.rows(
+        f"select place, kind from (select row_number() over () as place, kind from {pages}) "
+        f"where kind is null or kind not in ('ARRAY', 'OBJECT', 'NULL') order by place limit {MOST_TOLD}"
+    )
+    if wrong:
+        told = ", ".join(f"page {place} has {'nothing' if kind is None else f'a {kind}'}" for place, kind in wrong)
+        raise SourceError(
+            "record-path-missing",
+            f"{origin} has no records at {record_path!r}: {told} there.",
+            cure="Mend `recordPath` in the contract, then `sluice batch reland`; or have the provider mend the answer.",
+        )
+
+
+@contextmanager
+def _well_formed(session: Session, origin: str) -> Iterator[None]:
+    """Raises SourceError when the engine cannot read a file as JSON."""
+    try:
+        yield
     except session.failure as error:
         raise SourceError(
             "json-malformed",
             f"{origin} is no well-formed JSON: {str(error).splitlines()[0]}",
             cure="Deliver it again, or as JSON lines, where one bad record spoils no other.",
         ) from error
-    return _with_columns(session, f"{prefix}_json", expected)
 
 
 def json_pointer(*keys: str) -> str:

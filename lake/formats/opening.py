@@ -8,10 +8,10 @@ from lake.engine import Session
 from lake.errors import SourceError
 from lake.formats.delimited import read_delimited
 from lake.formats.excel import WORKBOOKS, SheetChoice, read_excel
-from lake.formats.json_records import read_json, read_json_lines
+from lake.formats.json_records import read_json, read_json_lines, read_json_pages
 from lake.formats.parquet import read_parquet
 from lake.formats.reading import Reading
-from lake.sources.delivery import Delivery
+from lake.sources.delivery import PULL, Delivery
 
 DELIMITERS: Mapping[str, str | None] = {"csv": None, "tsv": "\t"}
 PREFIX = "landing.file"
@@ -32,6 +32,11 @@ def open_reading(session: Session, contract: Contract, delivery: Delivery, file:
         )
     if delivery.format == "jsonl":
         return read_json_lines(session, file, expected=expected, prefix=PREFIX)
+    if delivery.format == "json" and ("recordPath" in options or delivery.kind == PULL):
+        path = options.get("recordPath", "")
+        return read_json_pages(
+            session, file, expected=expected, record_path=path, prefix=PREFIX, origin=delivery.origin
+        )
     if delivery.format == "json":
         return read_json(session, file, expected=expected, prefix=PREFIX, origin=delivery.origin)
     if delivery.format == "parquet":

@@ -8,7 +8,7 @@ count at once. Run again, a batch that is there is left alone and one that is no
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lake.archive import check_unchanged, keep, make_working_file
 from lake.contract import Contract
@@ -20,15 +20,15 @@ from lake.landing.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, raw_name
 from lake.landing.committing import landing_of
 from lake.landing.drift import Drift, accept_columns
 from lake.landing.duplicates import find_duplicates
+from lake.landing.promises import promise_of, to_property
 from lake.landing.validation import typed_select
+from lake.landing.widening import MANY_ROWS, fit_raw
 from lake.quarantine import stage_refused
 from lake.run import Run
 from lake.staged_files import stage_files
 from lake.table_versions import StagedFiles, Store, TableVersion
-from lake.tables import read_version
 
 LARGE_BYTES = 256 << 20  # from here on a batch is kept compressed while it is judged
-MANY_ROWS = 1_000_000  # from here on raw files are written in any order, by every thread its own
 METADATA_COLUMNS = (
     ("_run_id", "VARCHAR"),
     ("_batch_id", "VARCHAR"),
@@ -97,11 +97,13 @@ def judge(
 ) -> PreparedBatch:
     """Reads and judges a batch against raw, leaving out the rows of the batch `without`, and stages what lands.
 
+    A delivery of a table that is replaced is judged by itself, and its commit will remove every row there is.
     `replayed` is a table (`place`, `record_id`) of the quarantined records that the lines of a replay are.
     """
     contract = batch.contract
     if batch.delivery.fault is not None:
         raise batch.delivery.fault
+    base = fit_raw(session, store, contract, run)
     session.clear_landing(is_large=batch.receipt.byte_count > LARGE_BYTES)
     file = make_working_file(
         batch.delivery, batch.receipt, session.scratch, contract.server.options.get("encoding", "utf-8")
@@ -111,12 +113,14 @@ def judge(
     reading, located = _load(session, contract, reading, drift)
     check_unchanged(batch.delivery, batch.receipt)
     session.execute(f"create or replace view landing.numbered as {located.numbered}")
-    base = read_version(store, raw_name(contract))
-    show_raw(session, contract, base, without)
+    is_whole = contract.load == "replace" and without is None and replayed is None
+    show_raw(session, contract, replace(base, files=()) if is_whole and base is not None else base, without)
     columns = [column.name for column in contract.columns]
     find_duplicates(session, contract, columns, "landing.rows", f"raw.{quote(contract.source)}")
     loaded = _Loaded(reading, located, (*columns, *drift.added))
     prepared = _split(session, store, batch, run, loaded, base, replayed)
+    if is_whole and base is not None:
+        prepared = replace(prepared, replaced=base.files)
     run.note("batch-judged", contract.source, prepared.read_count, batch_id=batch.batch_id, **prepared.counts)
     return prepared
 
@@ -221,7 +225,7 @@ def _watermark(session: Session, contract: Contract) -> str | None:
 
 
 def _stage_accepted(session: Session, store: Store, batch: Batch, run: Run, columns: Sequence[str]) -> StagedFiles:
-    return stage_files(
+    staged = stage_files(
         session,
         store,
         raw_name(batch.contract),
@@ -229,6 +233,7 @@ def _stage_accepted(session: Session, store: Store, batch: Batch, run: Run, colu
         partition=batch.contract.partition,
         any_order=session.value("select count(*) from landing.rows") >= MANY_ROWS,
     )
+    return replace(staged, properties=to_property(promise_of(batch.contract)))
 
 
 def accepted_select(session: Session, batch: Batch, run: Run, columns: Sequence[str]) -> str:

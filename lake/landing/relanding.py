@@ -20,7 +20,7 @@ from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
 from lake.sources.archives import MEMBER, is_archive, recall_member, split_origin
-from lake.sources.delivery import Delivery
+from lake.sources.delivery import PULL, Delivery
 from lake.sources.files import file_delivery
 from lake.sources.visit import position_of
 from lake.staged_files import stage_files
@@ -31,18 +31,24 @@ SHORTEST_PREFIX = 4
 
 
 def find_batch(session: Session, store: Store, prefix: str) -> BatchRecord:
-    """Gives the one batch whose id starts with a prefix; raises TableError when none or several do."""
+    """Gives the one batch whose id starts with a prefix; raises TableError when none or several do.
+
+    `source:prefix` means a batch of that source: two tables may have landed the same bytes.
+    """
+    source, _, prefix = prefix.rpartition(":")
     if len(prefix) < SHORTEST_PREFIX:
         message = f"{prefix!r} is too short for the id of a batch."
         raise TableError("batch-unknown", message, cure=f"Give its first {SHORTEST_PREFIX} digits or more.")
-    found = [record for record in find_batches(session, store) if record.batch_id.startswith(prefix)]
+    known = find_batches(session, store, source or None)
+    found = [record for record in known if record.batch_id.startswith(prefix)]
     if not found:
         raise TableError("batch-unknown", f"No batch starts with {prefix!r}.", cure="See `sluice batch list`.")
     if len(found) > 1:
         raise TableError(
             "batch-ambiguous",
-            f"{len(found)} batches start with {prefix!r}: {', '.join(record.batch_id[:12] for record in found[:5])}.",
-            cure="Give more digits.",
+            f"{len(found)} batches start with {prefix!r}: "
+            f"{', '.join(f'{record.source}:{record.batch_id[:12]}' for record in found[:5])}.",
+            cure="Give more digits, or the source before them as here.",
         )
     return found[0]
 
@@ -53,14 +59,20 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
     folder.mkdir(exist_ok=True)
     found = _recalled(store, contract, record, folder)
     delivery = replace(
-        found, origin=record.origin, kind=record.kind, batch_id=record.batch_id, position=position_of(record)
+        found,
+        origin=record.origin,
+        kind=record.kind,
+        batch_id=record.batch_id,
+        position=position_of(record),
+        state=record.file_state,
     )
     return identify(contract, delivery, run)
 
 
 def _recalled(store: Store, contract: Contract, record: BatchRecord, folder: Path) -> Delivery:
     container, member = split_origin(record.origin) if record.kind == MEMBER else (record.origin, "")
-    target = fetch(store, record.checksum, folder / Path(container).name)
+    name = f"{record.batch_id}.{contract.server.format}" if record.kind == PULL else Path(container).name
+    target = fetch(store, record.checksum, folder / name)
     if member:
         return recall_member(record.origin, target, folder)
     if is_archive(target):
@@ -110,7 +122,8 @@ def make_replay(
         create or replace table ops.replayed as
         select line, record_id, raw_data, case when json_valid(raw_data) then raw_data else '{{}}' end as payload
         from ({open_quarantine_sql(store)})
-        where batch_id = {literal(record.batch_id)} and category <> 'DUPLICATE_RECORD'
+        where source = {literal(record.source)} and batch_id = {literal(record.batch_id)}
+            and category <> 'DUPLICATE_RECORD'
         """
     )
     if mended is not None:

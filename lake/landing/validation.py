@@ -120,13 +120,14 @@ def _text(column: Column) -> str:
 
 
 def _value(column: Column, text: str) -> str:
-    typed = _cast(column, text)
+    typed = cast_sql(column, text)
     if column.default is None:
         return typed
     return f"case when {text} is null then cast({column.default} as {column.sql_type}) else {typed} end"
 
 
-def _cast(column: Column, text: str) -> str:
+def cast_sql(column: Column, text: str) -> str:
+    """Gives a text in a column's type, read as the contract says; null when it is none."""
     kind = column.sql_type.lower()
     if kind == "varchar":
         return text

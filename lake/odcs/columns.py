@@ -30,6 +30,7 @@ STRING_FORMATS: Mapping[str, str] = {
     "ipv4": r"((25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(25[0-5]|2[0-4]\d|1?\d?\d)",
 }
 BEYOND_RE2 = re.compile(r"\(\?(=|!|<=|<!)|\\[1-9]")
+COLUMN_PROPERTIES = ("defaultValue", "formats")
 DEFAULT_ZONE = "Etc/UTC"  # ODCS's own
 
 
@@ -46,7 +47,7 @@ def read_column(part: Part, privacy: Privacy) -> Column:
         cure = "Say in one sentence what it means and in which unit."
         raise part.fault("description-missing", f"Column '{name}' has no 'description'.", cure, "description")
     kind, options = sql_type(part), _options(part)
-    properties = custom_properties(part, ("defaultValue", "formats"))
+    properties = custom_properties(part, COLUMN_PROPERTIES)
     enum = _enum(part, kind)
     return Column(
         name=name,

@@ -1,11 +1,27 @@
 """The custom properties of an ODCS file: the promises Sluice keeps that the standard has no key for."""
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from lake.odcs.document import Part, check_keys
 
 OURS = ("", "sluice")  # the vendors whose custom properties are read; the others belong to other tools
+MEANINGS: Mapping[str, str] = {  # for editors; docs/contracts.md says more
+    "owner": "Who answers for the data; by default the team's owner.",
+    "duplicatePolicy": "A known key with other content: a new version of the row, or refused.",
+    "driftPolicy": "What happens when columns are new or gone.",
+    "watermark": "The column that grows: a timestamp, date or whole number.",
+    "lateness": "How far back late rows are expected, e.g. '2 days'.",
+    "delivery": "Whether the source delivers in batches or as a stream.",
+    "privacy": "The classification of columns that have none of their own.",
+    "acceptedDrift": "Differences from the operational schema that are meant, e.g. 'missing internal_note'.",
+    "defaultValue": "Stands in for a missing value.",
+    "formats": "Date formats, tried in order, e.g. ['%d/%m/%Y', '%Y-%m-%d'].",
+    "category": "The category of the exceptions that this rule makes.",
+    "delimiter": "One character between the fields; by default found in the header.",
+    "header": "false when a file has no line of names.",
+    "recordPath": "The keys that lead to the records, joined by points, e.g. 'data.items'.",
+}
 SPELLING = 0.8  # likeness from which an unknown property is taken for a misspelt one of ours
 
 

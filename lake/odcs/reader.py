@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from lake.contract import Column, Contract, DriftPolicy, DuplicatePolicy, Privacy, RowRule, TableRule
+from lake.contract import (
+    Column,
+    Contract,
+    DriftPolicy,
+    DuplicatePolicy,
+    LoadMode,
+    Privacy,
+    RowRule,
+    TableRule,
+    versioned_name,
+)
 from lake.errors import ContractError
 from lake.odcs.columns import NAME, NAME_CURE, exclusive_rules, read_column
 from lake.odcs.document import (
@@ -20,8 +30,9 @@ from lake.odcs.document import (
     schema_errors,
 )
 from lake.odcs.properties import custom_properties
+from lake.odcs.references import read_accepted, read_reference
 from lake.odcs.rules import read_quality
-from lake.odcs.servers.reading import read_server
+from lake.odcs.servers.reading import check_server, read_server
 from lake.odcs.types import check_types_given
 
 API_VERSIONS = ("v3.1.0", "v3.2.0")
@@ -29,10 +40,11 @@ DELIVERIES = ("batch", "stream")
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "duplicatePolicy": get_args(DuplicatePolicy),
     "driftPolicy": get_args(DriftPolicy),
+    "loadMode": get_args(LoadMode),
     "delivery": DELIVERIES,
     "privacy": get_args(Privacy),
 }
-PROPERTIES = ("owner", "watermark", "lateness", *CHOICES)
+PROPERTIES = ("owner", "watermark", "lateness", "acceptedDrift", *CHOICES)
 LATENESS = re.compile(r"[1-9][0-9]* (second|minute|hour|day|week|month)s?")
 WATERMARK_TYPES = ("timestamptz", "timestamp", "date", "bigint", "integer", "smallint")
 
@@ -56,6 +68,7 @@ def read_contract(path: Path) -> Contract:
     check_shape(document, errors)
     check_keys(document, odcs_schema()["properties"], "the contract")
     contract = _contract(document, hashlib.sha256(data).hexdigest())
+    check_server(document, contract)
     check_rest(document, errors)
     return contract
 
@@ -75,7 +88,7 @@ def _contract(document: Part, digest: str) -> Contract:
     columns = _columns(table, promises.get("privacy", "internal"))
     rules, table_rules = _rules(table, parts, columns)
     return Contract(
-        source=table.text("name"),
+        source=versioned_name(table.text("name"), document.text("version")),
         version=document.text("version"),
         path=document.path,
         digest=digest,
@@ -88,12 +101,15 @@ def _contract(document: Part, digest: str) -> Contract:
         table_rules=table_rules,
         duplicates=promises.get("duplicatePolicy", "latest-wins"),
         drift=promises.get("driftPolicy", "quarantine"),
+        load=promises.get("loadMode", "append"),
         partition=_ordered(table, "partitioned", "partitionKeyPosition", columns),
         watermark=_watermark(document, table, columns),
         lateness=promises.get("lateness"),
         delivery=promises.get("delivery", "batch"),
         privacy=_strictest(columns),
         sla=_sla(document),
+        schema=read_reference(document, table),
+        accepted_drift=read_accepted(_custom(document, table).get("acceptedDrift")),
     )
 
 
@@ -124,6 +140,10 @@ def _promises(document: Part, table: Part) -> Mapping[str, Any]:
     if lateness is not None and not LATENESS.fullmatch(str(lateness.value)):
         message = f"Custom property 'lateness' is '{lateness.value}'."
         raise lateness.fault("lateness-unfit", message, "Write a number and a unit, e.g. '2 days'.")
+    load, delivery = found.get("loadMode"), found.get("delivery")
+    if load is not None and load.value == "replace" and delivery is not None and delivery.value == "stream":
+        message = "Custom property 'loadMode' is 'replace', and 'delivery' is 'stream': no message is the whole table."
+        raise load.fault("policy-unfit", message, "Write 'loadMode: append', or deliver whole tables as batches.")
     if lateness is not None and "watermark" not in found:
         message = "Custom property 'lateness' says how late, and no 'watermark' by which column."
         raise lateness.fault("lateness-unfit", message, "Add the custom property 'watermark'.")

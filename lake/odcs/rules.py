@@ -38,6 +38,7 @@ ENGINES = ("duckdb", "soda")
 SEVERITIES = ("error", "warning")
 UNITS = ("rows", "percent")
 ARGUMENTS = ("properties", "missingValues", "validValues", "pattern")
+RULE_PROPERTIES = ("category",)
 CLOCKS = ("now", "get_current_timestamp", "transaction_timestamp")
 SODA_METRICS = (
     "missing_count|missing_percent|duplicate_count|duplicate_percent|invalid_count|invalid_percent|min|max|avg|sum"
@@ -124,7 +125,7 @@ def _name(entry: Part) -> str:
 def _row_rule(entry: Part, columns: Mapping[str, Column]) -> RowRule:
     name, expression = _name(entry), entry.text("implementation")
     check_expression(entry, expression, columns)
-    properties = custom_properties(entry, ("category",))
+    properties = custom_properties(entry, RULE_PROPERTIES)
     category: Category = "BUSINESS_RULE_VIOLATION"
     if "category" in properties:
         found = properties["category"]

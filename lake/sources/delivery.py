@@ -8,6 +8,8 @@ from typing import Literal
 from lake.compression import Compression
 from lake.errors import SourceError
 
+PULL = "pull"  # the kind of a delivery that is pages of an API, one after the other
+
 Fate = Literal["landed", "held", "refused"]
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from lake.errors import SourceError
 from lake.sources.delivery import Delivery
 from lake.sources.files import file_deliveries
+from lake.sources.http.pull import pull_deliveries
 from lake.sources.visit import Source, Visit
 
-SOURCES: Mapping[str, Source] = {"local": file_deliveries}
+SOURCES: Mapping[str, Source] = {"local": file_deliveries, "api": pull_deliveries}
 
 
 def open_source(visit: Visit) -> Iterator[Delivery]:

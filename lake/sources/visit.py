@@ -20,8 +20,9 @@ ORDINAL = "ordinal"
 class Visit:
     """What a source is handed. `known` are the batches the lake knows of it, by id; `scratch` holds its files.
 
-    `pause` waits some seconds. A source that reads on from where it stood finds that in `position`, and gives with each
-    delivery the position that is true once the delivery is in the lake.
+    `pause` waits some seconds. `since` is the greatest watermark in raw less the contract's lateness, as DuckDB writes
+    it; None before there is one. A source that reads on from where it stood finds that in `position`, and gives with
+    each delivery the position that is true once the delivery is in the lake.
     """
 
     contract: Contract
@@ -31,6 +32,7 @@ class Visit:
     secrets: Secrets
     pause: Callable[[float], None]
     known: Mapping[str, BatchRecord] = field(default_factory=dict)
+    since: str | None = None
 
     def has_landed(self, origin: str, state: str) -> bool:
         """Says whether what is at a place is in the lake already, and untouched since: it need not be read again."""

@@ -1,6 +1,7 @@
 """What servers of several kinds say alike: the format of what they deliver, its encoding, and options of ours."""
 
 import codecs
+import re
 from collections.abc import Collection, Mapping
 
 from lake.odcs.document import Part, did_you_mean, value_text
@@ -9,7 +10,8 @@ from lake.odcs.properties import custom_properties
 FORMATS = ("csv", "tsv", "json", "jsonl", "parquet", "xlsx", "xlsb", "xls", "ods")
 COUNTS = {"headerRow": "the number of a row", "mostUnpackedBytes": "a number of bytes"}
 FORMAT_ALIASES: Mapping[str, str] = {"ndjson": "jsonl", "excel": "xlsx"}
-PAYLOAD_OPTIONS = ("delimiter", "header", "sheet", "headerRow", "mostUnpackedBytes")
+PAYLOAD_OPTIONS = ("delimiter", "header", "sheet", "headerRow", "mostUnpackedBytes", "recordPath")
+RECORD_PATH = re.compile(r"[^\s$\[\]*]+")
 
 
 def read_format(server: Part, formats: Collection[str] = FORMATS) -> str:
@@ -42,6 +44,10 @@ def read_options(server: Part, known: Collection[str]) -> tuple[dict[str, str], 
         raise found["header"].fault("server-unfit", message, "Write true or false.")
     for name, meaning in COUNTS.items():
         check_count(options, found, name, meaning)
+    if not RECORD_PATH.fullmatch(options.get("recordPath", "data")):
+        message = f"Custom property 'recordPath' is '{options['recordPath']}'."
+        cure = "Write the keys that lead to the records, joined by points, e.g. 'data.items'."
+        raise found["recordPath"].fault("server-unfit", message, cure)
     return options, found
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
-from lake.contract import Server
+from lake.contract import Contract, Server
 from lake.odcs.document import Part
+from lake.odcs.servers.api import check_api, read_api
 from lake.odcs.servers.local import read_local
 
-READERS: Mapping[str, Callable[[Part], Server]] = {"local": read_local}
+READERS: Mapping[str, Callable[[Part], Server]] = {"local": read_local, "api": read_api}
+CHECKS: Mapping[str, Callable[[Part, Contract], None]] = {"api": check_api}  # what only the whole contract can tell
 NOT_OPTIONS = ("server", "type", "path", "location", "format", "id", "description", "environment", "roles")
 
 
@@ -17,6 +19,13 @@ def read_server(document: Part) -> Server:
         cure = "Add 'servers:' with 'type: local', 'path' and 'format'."
         raise document.fault("server-missing", "The contract does not say where its data come from ('servers').", cure)
     return READERS.get(server.text("type"), _read_other)(server)
+
+
+def check_server(document: Part, contract: Contract) -> None:
+    """Checks the server against the contract it serves; raises ContractError when the two do not go together."""
+    server = next(document.each("servers"))
+    if server.text("type") in CHECKS:
+        CHECKS[server.text("type")](server, contract)
 
 
 def _read_other(server: Part) -> Server:

@@ -1,0 +1,25 @@
+"""How far a source has come by its watermark column: said by what is in raw, never by a clock."""
+
+from collections.abc import Iterable
+
+from lake.contract import Contract
+from lake.engine import Session
+from lake.ledger import BatchRecord
+
+
+def watermark_since(session: Session, contract: Contract, records: Iterable[BatchRecord]) -> str | None:
+    """Gives the greatest watermark of landed batches, less the contract's lateness, as DuckDB writes it.
+
+    None while nothing has landed, and without a watermark. Replayed records do not count: a mended moment says nothing
+    of how far the source has come.
+    """
+    if contract.watermark is None:
+        return None
+    kind = contract.column(contract.watermark).sql_type
+    landed = [record.watermark for record in records if record.status == "landed" and record.kind != "replay"]
+    less = "" if contract.lateness is None else f" - interval '{contract.lateness}'"
+    found: str | None = session.value(
+        f"select cast(cast(max(try_cast(mark as {kind})){less} as {kind}) as varchar) from (select unnest(?) as mark)",
+        [[mark for mark in landed if mark is not None]],
+    )
+    return found
