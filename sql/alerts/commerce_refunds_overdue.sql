@@ -5,14 +5,17 @@ description: >
   Orders for which the shop has owed money for more than 14 days, counted to the newest day there
   is. One alert for the lot; it is told again when there are more.
 */
-with owed as (
+with newest as (
+    select max(summary_on) as newest_on from marts.mart_daily_summary
+),
+
+owed as (
     select
         count(*) as order_count,
-        cast(coalesce(-sum(balance_inr), 0) as decimal(18, 2)) as owed_inr,
-    from marts.fct_orders
-    where
-        payment_state = 'refund due'
-        and ordered_on < (select max(summary_on) from marts.mart_daily_summary) - 14
+        cast(coalesce(-sum(orders.balance_inr), 0) as decimal(18, 2)) as owed_inr,
+    from marts.fct_orders as orders
+    cross join newest
+    where orders.payment_state = 'refund due' and orders.ordered_on < newest.newest_on - 14
 ),
 
 commerce_refunds_overdue as (
