@@ -11,6 +11,7 @@ from flows.commands.batch import batch
 from flows.commands.contract import contract
 from flows.commands.demo import demo
 from flows.commands.draft import draft
+from flows.commands.land import land, watch
 from flows.commands.maintain import maintain
 from flows.commands.quarantine import quarantine
 from flows.commands.release import release
@@ -50,7 +51,7 @@ def sluice(context: click.Context, project: Path | None) -> None:
     context.obj = project
 
 
-for command in (up, run, sql, quarantine, batch, release, contract, draft, maintain, demo):
+for command in (up, run, land, watch, sql, quarantine, batch, release, contract, draft, maintain, demo):
     sluice.add_command(command)
 
 

@@ -1,5 +1,7 @@
 """The end of a run, however it came: told, written down, readable."""
 
+from pathlib import Path
+
 from flows.interrupts import is_interrupt
 from flows.job import Job
 from flows.journal import write_down
@@ -8,7 +10,7 @@ from flows.telling import tell_failure
 from lake.catalogue import write_catalogue
 from lake.engine import Session
 from lake.errors import DeliveryError, SluiceError
-from lake.releases import current_release
+from lake.releases import Release, current_release
 
 
 def close_run(job: Job, failure: BaseException | None) -> Outcome:
@@ -17,12 +19,13 @@ def close_run(job: Job, failure: BaseException | None) -> Outcome:
     It works in a session of its own, since the run's may be what failed.
     """
     _note_end(job, failure)
-    with Session(job.settings.limits, job.store) as session:
-        write_down(job, session)
-        path = job.settings.output / "lake.duckdb"
-        write_catalogue(session, job.store, path, list(job.project.contracts().values()))
-        release = current_release(session, job.store)
-    found = job.findings
+    release, path, found = None, job.settings.output / "lake.duckdb", job.findings
+    try:
+        release = None if _is_unfit(failure) else _write_out(job, path)
+    except SluiceError as error:
+        if failure is None:
+            raise
+        job.run.note("run-unwritten", job.project.root.name, error=error.message)  # what failed first is what counts
     return Outcome(
         run_id=job.run.id,
         failure=failure if isinstance(failure, SluiceError) else None,
@@ -37,6 +40,18 @@ def close_run(job: Job, failure: BaseException | None) -> Outcome:
         seconds=found.seconds,
         total_seconds=_seconds_since_start(job),
     )
+
+
+def _is_unfit(failure: BaseException | None) -> bool:
+    """Says whether the lake's place can carry none: then nothing may be written there."""
+    return isinstance(failure, SluiceError) and failure.code == "store-unconditional"
+
+
+def _write_out(job: Job, path: Path) -> Release | None:
+    with Session(job.settings.limits, job.store) as session:
+        write_down(job, session)
+        write_catalogue(session, job.store, path, list(job.project.contracts().values()))
+        return current_release(session, job.store)
 
 
 def _note_end(job: Job, failure: BaseException | None) -> None:

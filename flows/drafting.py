@@ -12,7 +12,7 @@ from flows.vault import open_vault
 from flows.workplace import Workplace
 from lake.drafting.document import EDITOR_SCHEMA
 from lake.engine import Session
-from lake.errors import ContractError
+from lake.errors import ContractError, SettingsError
 from lake.naming import snake_case
 from lake.settings import Settings
 from lake.sources.first_answer import Request, fetch_answer
@@ -76,8 +76,7 @@ def write_drafts(workplace: Workplace, target: str, wishes: Wishes) -> list[Path
             cure = "Give --out FILE, or --out - to look at the draft."
             raise ContractError("contract-exists", f"{place} is there already.", cure=cure)
     for place, draft in zip(places, drafts, strict=True):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(draft.text, encoding="utf-8")
+        _write_whole(place, draft.text)
     if editor is not None:
         write_editor_schema(folder / editor)
     return places
@@ -87,7 +86,22 @@ def write_editor_schema(path: Path) -> None:
     """Writes the JSON schema of contracts, unless it stands there as it is."""
     text = editor_schema_text()
     if not path.exists() or path.read_text("utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+        _write_whole(path, text)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Writes a file beside its place and renames it there: whoever reads it finds all of it or nothing."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise SettingsError(
+            "folder-unwritable",
+            f"{path} cannot be written: {error.strerror}.",
+            cure="Make its folder writable or room on its disk, or give --out FILE.",
+        ) from error
 
 
 def editor_schema_text() -> str:

@@ -64,6 +64,8 @@ def _land_deliveries(job: Job, plan: Plan, visit: Visit, records: list[BatchReco
         job.run.note("source-waits", visit.contract.source, held_batch=visit.waits_for.batch_id)
         return refusals
     for delivery in open_source(visit):
+        if job.is_stopping():
+            break
         try:
             record = _land_delivery(job, plan, visit, delivery)
         except SourceError as refusal:

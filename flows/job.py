@@ -1,6 +1,6 @@
 """What every stage of a run is handed, and the promise that a run is written down however it ends."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,6 @@ from lake.project import Project
 from lake.run import Run
 from lake.secrets import Secrets
 from lake.settings import Settings
-from lake.store_probe import expect_conditional
 from lake.table_versions import Store
 
 
@@ -41,9 +40,17 @@ class Findings:
         self.gates = [gate for gate in self.gates if gate.stage == stage]
 
 
+def never() -> bool:
+    """Says that nobody wants the job to stop."""
+    return False
+
+
 @dataclass(frozen=True)
 class Job:
-    """One run at work: the project, its settings, lake and secrets, a private DuckDB session, and how steps are run."""
+    """One run at work: the project, its settings, lake and secrets, a private DuckDB session, and how steps are run.
+
+    `is_stopping` says whether somebody wants it to end as soon as what it is at is done.
+    """
 
     project: Project
     settings: Settings
@@ -53,14 +60,17 @@ class Job:
     step: Step
     findings: Findings
     secrets: Secrets
+    is_stopping: Callable[[], bool] = never
 
 
 @contextmanager
-def open_job(project: Project, settings: Settings, run: Run, step: Step) -> Iterator[Job]:
-    """Gives a job whose session is gone when it is left; raises SettingsError when the lake's place can carry none."""
+def open_job(
+    project: Project, settings: Settings, run: Run, step: Step, is_stopping: Callable[[], bool] = never
+) -> Iterator[Job]:
+    """Gives a job whose session is gone when it is left."""
     findings = Findings()
     noted = noted_step(step, run, findings.seconds)
     store = settings.store
-    expect_conditional(store)
     with Session(settings.limits, store) as session:
-        yield Job(project, settings, run, session, store, noted, findings, open_vault(project.root))
+        secrets = open_vault(project.root)
+        yield Job(project, settings, run, session, store, noted, findings, secrets, is_stopping)

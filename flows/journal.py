@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from flows.job import Job
-from lake.catalogue import release_views, restricted_of
+from lake.catalogue import release_views, restricted_in
 from lake.engine import Session
 from lake.ledger import sweep_commits, write_events
 from lake.operations import show_operations
@@ -16,7 +16,7 @@ def write_journal(job: Job, release: Release | None, standing: Collection[str] =
     `standing` are the tables that stay as this run has made them.
     """
     write_down(job, job.session)
-    restricted = restricted_of(list(job.project.contracts().values()))
+    restricted = restricted_in(job.session, job.store, list(job.project.contracts().values()))
     show_operations(job.session, job.store, restricted.received)
     views = {} if release is None else release_views(job.store, release, restricted)
     for name, sql in views.items():

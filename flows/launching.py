@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 
+from flows.landing import choose_sources, land_sources
 from flows.outcome import Outcome
 from flows.pipeline import run_pipeline
 from flows.planning import expect_known
@@ -33,6 +34,13 @@ def run_plainly(workplace: Workplace, marts: Sequence[str], pages: Sequence[str]
     """Runs the pipeline in this process, without Prefect: no history, no retries."""
     with workplace.begun() as run:
         return run_pipeline(workplace.place, workplace.settings, run, marts, pages, plain_step)
+
+
+def land_plainly(workplace: Workplace, sources: Sequence[str]) -> Outcome:
+    """Lands what sources have delivered, in this process; raises SettingsError for a source that is not there."""
+    choose_sources(list(workplace.place.contracts().values()), sources)
+    with workplace.begun() as run:
+        return land_sources(workplace.place, workplace.settings, run, sources, plain_step)
 
 
 def run_in_history(workplace: Workplace, marts: Sequence[str], pages: Sequence[str], api: str) -> Outcome:

@@ -23,6 +23,7 @@ from lake.project import Project
 from lake.releases import Release
 from lake.run import Run
 from lake.settings import Settings
+from lake.store_probe import expect_conditional
 from sql.build import Candidate
 
 BUILD_ATTEMPTS = 3
@@ -49,6 +50,7 @@ def run_pipeline(
 
 def flow_through(job: Job, marts: Sequence[str], pages: Sequence[str]) -> None:
     """The way of the data, from sources to readers; raises SluiceError where it is stopped."""
+    expect_conditional(job.store)
     step = job.step
     plan = step("plan", make_plan)(job.project, marts, pages)
     for contract in plan.contracts:

@@ -80,6 +80,26 @@ def make_plan(project: Project, marts: Sequence[str], pages: Sequence[str]) -> P
     )
 
 
+def make_landing_plan(project: Project) -> Plan:
+    """Reads what landing needs, contracts and the checks of raw; a model that is broken does not keep data out."""
+    contracts = project.contracts()
+    if not contracts:
+        message = f"'{project.root}' has no contract: there is nothing to land."
+        raise SettingsError("project-empty", message, cure="Begin with 'sluice draft FILE'.")
+    known = {f"raw.{source}" for source in contracts} | reference_tables(project.reference_dir)
+    models = {f"{path.parent.name}.{path.stem}" for path in project.sql_dir.rglob("*.sql")}
+    written = [suite for suite in find_suites(project.checks_dir, known | models) if suite.stage == "raw"]
+    return Plan(
+        contracts=tuple(contracts.values()),
+        models={},
+        order=(),
+        suites=(*(contract_suite(contract) for contract in contracts.values()), *written),
+        masked={f"raw.{source}": _restricted(contract) for source, contract in contracts.items()},
+        pages=(),
+        alerts={},
+    )
+
+
 def _is_read(table: str, order: Iterable[Model]) -> bool:
     return any(table in model.inputs for model in order)
 

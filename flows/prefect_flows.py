@@ -14,6 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.concurrency.sync import concurrency
 from prefect.runtime import deployment, flow_run
 
+from flows.landing import visit_sources
 from flows.outcome import Outcome
 from flows.pipeline import run_pipeline
 from flows.planning import asked_marts
@@ -28,7 +29,7 @@ from lake.settings import Settings
 def name_run() -> str:
     """Gives a flow run's name: what it is about and the day it is for, such as `sales_daily 2026-11-21`."""
     parameters = flow_run.parameters
-    marts = parameters.get("marts") or []
+    marts = parameters.get("marts") or parameters.get("sources") or []
     settings = Settings.read(_folder(parameters.get("project")))
     day = (flow_run.scheduled_start_time or datetime.now(ZoneInfo("UTC"))).astimezone(ZoneInfo(settings.timezone))
     subject = deployment.name or (", ".join(marts) if marts else settings.project.name)
@@ -61,6 +62,27 @@ def make_pipeline(tell: Callable[[Outcome], None], observers: tuple[Observer, ..
 
 
 pipeline = make_pipeline(lambda _outcome: None)  # what deployments run: its artifacts and its state tell
+
+
+@flow(name="land", flow_run_name=name_run, persist_result=False)
+def land(sources: list[str] | None = None, project: str | None = None) -> None:
+    """Land what sources have delivered, and build nothing; a run that finds nothing leaves nothing behind.
+
+    Its steps are not tried again: the next scheduled run is the next try. Runs may overlap.
+
+    Args:
+        sources: The sources to land; none means all.
+        project: The project folder; none means SLUICE_PROJECT, or the folder the flow runs in.
+    """
+    place = open_project(_folder(project))
+    settings = Settings.read(place.root)
+    step = prefect_step(settings.model_copy(update={"retry_delays_seconds": ()}))
+    run = begin_run(_actor(), observers=(_run_log(),))
+    outcome, failure = visit_sources(place, settings, run, sources or (), step)
+    if outcome is not None:
+        show_artifacts(outcome)
+    if failure is not None:
+        raise failure
 
 
 def run_as_flow(project: Path, marts: Sequence[str], pages: Sequence[str], observers: tuple[Observer, ...]) -> Outcome:

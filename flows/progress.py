@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 from flows.wording import event_line, is_news
 from lake.run import Event, Observer
@@ -54,8 +54,20 @@ def _logged(output: Path) -> Iterator[Observer]:
     path = output / LOG_NAME
     if path.exists() and path.stat().st_size > LOG_BYTES:
         path.replace(output / f"{LOG_NAME}.1")
-    with path.open("a", encoding="utf-8", buffering=1) as log:
-        yield _json_lines(log)
+    with path.open("ab", buffering=0) as log:
+        yield _lasting_lines(cast(BinaryIO, log))
+
+
+def _lasting_lines(log: BinaryIO) -> Observer:
+    """Gives an observer that writes to the log file as long as there is room: a full disk stops no run by its log."""
+
+    def observe(event: Event) -> None:
+        try:
+            log.write(f"{event_json(event)}\n".encode())
+        except OSError as error:
+            sys.stderr.write(f"{LOG_NAME} lacks a line: {error.strerror}\n")
+
+    return observe
 
 
 def _json_lines(stream: IO[str]) -> Observer:

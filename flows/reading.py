@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from flows.workplace import Workplace
-from lake.catalogue import restricted_of, show_release
+from lake.catalogue import restricted_in, show_release
 from lake.engine import Session
 from lake.operations import show_operations
 from lake.releases import current_release
@@ -25,8 +25,9 @@ class Reading:
 def open_lake(workplace: Workplace, as_of: str | None = None) -> Iterator[Reading]:
     """Opens the lake of a project for reading, as of a release or an instant (None: as it is now)."""
     store = workplace.settings.store
-    restricted = restricted_of(list(workplace.place.contracts().values()))
+    contracts = list(workplace.place.contracts().values())
     with Session(workplace.settings.limits, store) as session:
+        restricted = restricted_in(session, store, contracts)
         show_operations(session, store, restricted.received)
         if as_of is not None:
             past = release_as_of(session, store, as_of, workplace.settings.timezone)

@@ -19,6 +19,7 @@ from lake.landing.judging import judge, show_candidate
 from lake.landing.relanding import find_batch, judge_again, judge_replay, make_replay, recall, refuse
 from lake.landing.replacing import expect_current
 from lake.ledger import BatchRecord, find_batches, sweep_commits
+from lake.store_probe import expect_conditional
 
 Work = Callable[[Job, Plan, Contract, BatchRecord], BatchRecord]
 
@@ -83,6 +84,7 @@ def reworking(workplace: Workplace) -> Iterator[tuple[Job, Plan]]:
         workplace.begun() as run,
         open_job(workplace.place, workplace.settings, run, plain_step) as job,
     ):
+        expect_conditional(job.store)
         try:
             yield job, make_plan(job.project, (), ())
         finally:

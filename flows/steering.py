@@ -9,6 +9,7 @@ from flows.steps import plain_step
 from flows.workplace import Workplace
 from lake import releases
 from lake.catalogue import write_catalogue
+from lake.store_probe import expect_conditional
 from lake.time_travel import expect_present, release_as_of, restore_table
 from lake.upkeep import Upkeep, tidy
 
@@ -56,6 +57,7 @@ def _steer(workplace: Workplace, work: Callable[[Job], Made]) -> Made:
         workplace.begun() as run,
         open_job(workplace.place, workplace.settings, run, plain_step) as job,
     ):
+        expect_conditional(job.store)
         made = work(job)
         write_down(job, job.session)
         contracts = list(job.project.contracts().values())

@@ -88,6 +88,10 @@ def _drifted(event: Event, told: Mapping[str, Any]) -> str:
     return f"{event.subject}: the contract differs from its operational schema: {named}{more}"
 
 
+def _columns_drifted(event: Event, told: Mapping[str, Any]) -> str:
+    return f"{event.subject}: {told['change']}"
+
+
 def _built(event: Event, told: Mapping[str, Any]) -> str:
     rows = "" if event.record_count is None else f", {event.record_count:,} rows"
     if told["decision"] != "partitions":
@@ -117,6 +121,19 @@ def _alert(event: Event, told: Mapping[str, Any]) -> str:
     return f"ALERT ({told['severity']}) {event.subject}, {told['about']}: {told['message']}"
 
 
+def _retried(event: Event, told: Mapping[str, Any]) -> str:
+    return f"{event.subject}: {told['reason']} Asking again in {told['wait_seconds']:.1f} s"
+
+
+def _pulled(event: Event, told: Mapping[str, Any]) -> str:
+    asked = f"{told['pages']:,} pages, {told['requests']:,} requests"
+    return f"{event.subject}: {event.record_count or 0:,} records in {asked}"
+
+
+def _unchanged(event: Event, _told: Mapping[str, Any]) -> str:
+    return f"{event.subject}: the answer is that of the last pull, nothing to land"
+
+
 def _any_event(event: Event, told: Mapping[str, Any]) -> str:
     records = "" if event.record_count is None else f", {event.record_count:,} records"
     details = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items())
@@ -128,10 +145,14 @@ SENTENCES: Mapping[str, Sentence] = {
     "step-finished": _step,
     "run-finished": _run,
     "batch-archived": _archived,
+    "request-retried": _retried,
+    "source-pulled": _pulled,
+    "source-unchanged": _unchanged,
     "batch-landed": _landed,
     "batch-held": _set_aside,
     "batch-refused": _set_aside,
     "schema-changed": _schema,
+    "schema-drifted": _columns_drifted,
     "contract-drifted": _drifted,
     "model-built": _built,
     "check-evaluated": _checked,

@@ -19,6 +19,7 @@ import zstandard
 
 from lake.archive_places import open_archive
 from lake.compression import UNREADABLE, Compression, open_plain
+from lake.disk import is_no_room, room_to_write
 from lake.errors import SourceError, TableError
 from lake.sources.delivery import Delivery, Receipt, state_text
 from lake.table_versions import Store
@@ -80,7 +81,8 @@ def keep(delivery: Delivery, receipt: Receipt, store: Store) -> None:
     """
     place = open_archive(store)
     if not place.has(receipt.digest):
-        place.put(receipt.digest, _packed(delivery, receipt))
+        with room_to_write(Path(store.uri)):
+            place.put(receipt.digest, _packed(delivery, receipt))
 
 
 def fetch(store: Store, digest: str, target: Path) -> Path:
@@ -90,7 +92,7 @@ def fetch(store: Store, digest: str, target: Path) -> Path:
     except FileNotFoundError as error:
         message = f"The archive holds no bytes of {digest}."
         raise TableError("archive-missing", message, cure="Was the lake moved?") from error
-    with source.open("rb") as packed, target.open("wb") as out:
+    with room_to_write(target.parent), source.open("rb") as packed, target.open("wb") as out:
         zstandard.ZstdDecompressor().copy_stream(packed, out)
     return target
 
@@ -107,7 +109,7 @@ def make_working_file(delivery: Delivery, receipt: Receipt, scratch: Path, encod
             return measure_file(delivery.inside)
         return WorkingFile(delivery.path, receipt.byte_count, receipt.newline_count, _ends_with_newline(delivery.path))
     target = scratch / f"{receipt.digest[:16]}.plain"
-    with closing(_plain_stream(delivery)) as stream, target.open("wb") as out:
+    with room_to_write(scratch), closing(_plain_stream(delivery)) as stream, target.open("wb") as out:
         if recoded:
             _recode(stream, out, "utf-16" if wide else encoding, delivery)
         else:
@@ -150,6 +152,8 @@ def _copy(stream: BinaryIO, out: BinaryIO, delivery: Delivery) -> None:
     try:
         shutil.copyfileobj(stream, out, CHUNK_BYTES)
     except UNREADABLE as error:
+        if is_no_room(error):
+            raise
         raise _unreadable(delivery, delivery.compression, error) from error
 
 
@@ -160,6 +164,8 @@ def _recode(stream: BinaryIO, out: BinaryIO, encoding: str, delivery: Delivery) 
             out.write(decoder.decode(chunk).encode())
         out.write(decoder.decode(b"", final=True).encode())
     except (*UNREADABLE, LookupError) as error:
+        if is_no_room(error):
+            raise
         raise _unreadable(delivery, encoding, error) from error
 
 

@@ -81,4 +81,10 @@ class BucketArchive:
         self.objects.put(archive_key(digest), packed)
 
     def packed(self, digest: str, scratch: Path) -> Path:
-        return self.objects.fetch(archive_key(digest), scratch / f"{digest}.zst")
+        target = scratch / f"{digest}.zst"
+        tag = self.objects.download(archive_key(digest), target)
+        if tag is None:  # another run has put the same bytes there meanwhile
+            tag = self.objects.download(archive_key(digest), target)
+        if tag is None:
+            raise FileNotFoundError(digest)
+        return target

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from lake.contract import Contract
 from lake.engine import SCHEMAS, Session, literal, quote, scan_sql, write_database
+from lake.landing.promises import promise_in
+from lake.ledger import batches_sql
 from lake.operations import MASK, operator_views
 from lake.releases import Release, ReleasedTable, current_release
 from lake.table_versions import Store
-from lake.tables import expect_version
+from lake.tables import expect_version, read_version
 
 HIDDEN_SCHEMAS = {"landing"}
 CATALOGUE_ATTEMPTS = 10  # each further one means that another run has written something; that run writes it, too
@@ -23,7 +25,10 @@ CATALOGUE_ATTEMPTS = 10  # each further one means that another run has written s
 
 @dataclass(frozen=True)
 class Restricted:
-    """What must not be shown: restricted columns by source, under our names and under the names received."""
+    """What must not be shown: restricted columns by source, `received` under the names received.
+
+    `columns` has both names: before a contract declared it, a column may have come by drift under the source's name.
+    """
 
     columns: Mapping[str, frozenset[str]]
     received: Mapping[str, tuple[str, ...]]
@@ -36,9 +41,26 @@ def restricted_of(contracts: Sequence[Contract]) -> Restricted:
         for contract in contracts
     }
     return Restricted(
-        {source: frozenset(column.name for column in columns) for source, columns in secret.items()},
+        {
+            source: frozenset(name for column in columns for name in (column.name, column.source_name))
+            for source, columns in secret.items()
+        },
         {source: tuple(column.source_name for column in columns) for source, columns in secret.items()},
     )
+
+
+def restricted_in(session: Session, store: Store, contracts: Sequence[Contract]) -> Restricted:
+    """Gives what the contracts declare as restricted, and what those did that are gone while their tables are there."""
+    declared = restricted_of(contracts)
+    landed = session.rows(f"select distinct source from ({batches_sql(store)})")
+    columns, received = dict(declared.columns), dict(declared.received)
+    for source in sorted({source for (source,) in landed} - columns.keys()):
+        found = read_version(store, f"raw.{source}")
+        promise = None if found is None else promise_in(found)
+        if promise is not None and promise.restricted:
+            columns[source] = frozenset(promise.restricted) | frozenset(promise.restricted.values())
+            received[source] = tuple(promise.restricted.values())
+    return Restricted(columns, received)
 
 
 def release_views(store: Store, release: Release, restricted: Restricted) -> dict[str, str]:
@@ -60,7 +82,7 @@ def write_catalogue(session: Session, store: Store, path: Path, contracts: Seque
 
     Of two runs that end at once, the one that renames last has looked again since the other published.
     """
-    restricted = restricted_of(contracts)
+    restricted = restricted_in(session, store, contracts)
     path.parent.mkdir(parents=True, exist_ok=True)
     views = _newest_views(session, store, restricted)
     for _ in range(CATALOGUE_ATTEMPTS):
@@ -80,8 +102,12 @@ def _write_views(path: Path, views: Mapping[str, str], store: Store) -> None:
     statements = [f"create schema {schema}" for schema in SCHEMAS if schema not in HIDDEN_SCHEMAS]
     statements += [f"create view {_quoted(name)} as {sql}" for name, sql in views.items()]
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    write_database(part, statements, store)
-    part.replace(path)
+    try:
+        write_database(part, statements, store)
+        part.replace(path)
+    finally:
+        for left in path.parent.glob(f"{part.name}*"):  # on a full disk this is the room that is needed
+            left.unlink()
 
 
 def _table_sql(store: Store, table: ReleasedTable, restricted: Restricted) -> str:
@@ -90,11 +116,11 @@ def _table_sql(store: Store, table: ReleasedTable, restricted: Restricted) -> st
     found = expect_version(store, table.name, table.version)
     scan = scan_sql([file.path for file in found.files], table.columns, evolved=found.evolved)
     schema, name = table.name.split(".", 1)
-    secret = restricted.columns.get(name, frozenset()) if schema == "raw" else frozenset()
+    secret = {each.casefold() for each in restricted.columns.get(name, ())} if schema == "raw" else set()
     masked = [
         f"case when {quote(column)} is not null then {literal(MASK)} end as {quote(column)}"
         for column, _ in table.columns
-        if column in secret
+        if column.casefold() in secret
     ]
     return f"select * replace ({', '.join(masked)}) from ({scan})" if masked else scan
 

@@ -1,5 +1,6 @@
 """The edge to DuckDB: one private database per run, opened for it and thrown away."""
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -14,7 +15,8 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
-from lake.errors import ModelError
+from lake.disk import NO_ROOM, disk_full
+from lake.errors import ModelError, SettingsError
 from lake.httpfs import reach_statements
 from lake.objects import store_error
 from lake.table_versions import Store
@@ -108,7 +110,8 @@ class Session:
         else:
             target, extra = f"{folder}/{name}.parquet", ""
         options = f"format parquet, compression zstd, row_group_size {BATCH_ROWS}, return_stats{extra}"
-        written = self.rows(f"copy ({query}) to {literal(target)} ({options})")
+        with room_for_engine(Path(folder)):
+            written = self.rows(f"copy ({query}) to {literal(target)} ({options})")
         return [_written_file(row) for row in written]
 
     def create_from(self, table: str, reader: pa.RecordBatchReader) -> None:
@@ -165,10 +168,27 @@ class Session:
 def write_database(path: Path, statements: Sequence[str], store: Store | None = None) -> None:
     """Writes a DuckDB file by running statements in a new database that can reach a lake; it keeps no credentials."""
     place = "" if store is None else store.uri
-    with duckdb.connect(str(path)) as connection, _translated(place):
+    with room_for_engine(path.parent), duckdb.connect(str(path)) as connection, _translated(place):
         _reach(connection, store)
         for statement in statements:
             connection.execute(statement)
+
+
+@contextmanager
+def room_for_engine(folder: Path) -> Iterator[None]:
+    """Raises SettingsError when what stops a statement is no room on disk or in memory: no data are to blame for it."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise SettingsError(
+            "memory-exhausted",
+            f"DuckDB has not enough memory: {str(error).splitlines()[0]}",
+            cure="Raise SLUICE_MEMORY_LIMIT, or make room where SLUICE_SPILL_DIR is; then run again, nothing was lost.",
+        ) from error
+    except duckdb.Error as error:
+        if not any(os.strerror(number) in str(error) for number in NO_ROOM):
+            raise
+        raise disk_full(folder) from error
 
 
 def _reach(connection: duckdb.DuckDBPyConnection, store: Store | None) -> None:

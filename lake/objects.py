@@ -60,8 +60,7 @@ class Objects:
         with self._translated(below):
             for chunk in obstore.list(self._store, below or None):
                 for found in chunk:
-                    tag = found["e_tag"] or found["last_modified"].isoformat()
-                    yield ObjectState(found["path"], found["size"], tag.strip('"'), found["last_modified"])
+                    yield ObjectState(found["path"], found["size"], _tag(found), found["last_modified"])
 
     def has(self, key: str) -> bool:
         """Says whether there is such an object."""
@@ -73,7 +72,10 @@ class Objects:
             return True
 
     def put(self, key: str, content: bytes | Path | Iterable[bytes]) -> None:
-        """Writes an object, whole or not at all, over what is there."""
+        """Writes an object, whole or not at all, over what is there; an error in drawing its pieces leaves none.
+
+        Pieces must not be drawn from a store: the library cannot ask one while it waits for them.
+        """
         with self._translated(key):
             obstore.put(self._store, key, content)
 
@@ -87,17 +89,37 @@ class Objects:
             return True
 
     def chunks(self, key: str) -> Iterator[bytes]:
-        """Gives an object's bytes piece by piece; raises FileNotFoundError when there is none."""
+        """Gives a small object's bytes piece by piece, in one answer; raises FileNotFoundError when there is none."""
         with self._translated(key):
             for chunk in obstore.get(self._store, key).stream(CHUNK_BYTES):
                 yield bytes(chunk)
 
-    def fetch(self, key: str, target: Path) -> Path:
-        """Brings an object into a file; raises FileNotFoundError when there is none."""
-        with target.open("wb") as out:
-            for chunk in self.chunks(key):
-                out.write(chunk)
-        return target
+    def tag(self, key: str) -> str | None:
+        """Gives the store's mark of an object's content, None when there is no such object."""
+        with self._translated(key):
+            try:
+                return _tag(obstore.head(self._store, key))
+            except FileNotFoundError:
+                return None
+
+    def download(self, key: str, target: Path) -> str | None:
+        """Brings an object of any size into a file, part by part, and gives its tag.
+
+        All parts are of one version: None when the object was replaced meanwhile. Raises FileNotFoundError without any.
+        """
+        with self._translated(key), target.open("wb") as out:
+            found = obstore.head(self._store, key)
+            same: Any = {"if_match": found["e_tag"]} if found["e_tag"] else {}
+            for start in range(0, found["size"], CHUNK_BYTES):
+                part: Any = {"range": (start, min(start + CHUNK_BYTES, found["size"])), **same}
+                try:
+                    result = obstore.get(self._store, key, options=part)
+                except PreconditionError:
+                    return None
+                if _tag(result.meta) != _tag(found):
+                    return None
+                out.write(result.bytes())
+        return _tag(found)
 
     def move(self, key: str, target: str) -> None:
         """Moves an object within the store: a copy, then a removal; a crash between the two leaves both."""
@@ -170,6 +192,11 @@ def store_error(place: str, error: Exception) -> TableError:
         f"The object store did not answer as it should for {place}: {_in_one_line(text)}",
         cure="Check the endpoint and the network; then run again, nothing was lost.",
     )
+
+
+def _tag(found: Any) -> str:
+    """Gives the store's mark of an object's content; where it has none, the moment of its change."""
+    return str(found["e_tag"] or found["last_modified"].isoformat()).strip('"')
 
 
 def _in_one_line(text: str) -> str:

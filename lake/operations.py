@@ -15,7 +15,7 @@ from lake.table_versions import Store
 
 MASK = "***"
 RECORD_KINDS = (  # events that have a view of their own
-    *("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "schema-changed"),
+    *("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "schema-changed", "schema-drifted"),
     *("contract-drifted", "contract-agreed"),
     *("step-finished", "run-finished"),
 )

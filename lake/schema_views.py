@@ -2,10 +2,10 @@
 
 
 def schema_history(events: str) -> str:
-    """Gives a select of one row per change of a raw table's columns, the first being the table's beginning.
+    """Gives a select of one row per change of a raw table's columns, the first being its beginning, and per drift seen.
 
     `added`, `retyped` and `dropped` are what differs from the change before, each column with its type; `batch_id` is
-    the batch whose landing made the change.
+    the batch whose landing made the change. A drift that was seen has a `change` in words only: the table is as it was.
     """
     return f"""
         with
@@ -47,6 +47,11 @@ def schema_history(events: str) -> str:
         asof left join landings
             on named.run_id = landings.run_id and named.table_name = landings.table_name
             and named.changed_at <= landings.landed_at
+        union all by name
+        select
+            run_id, "at" as changed_at, subject as table_name, details ->> 'contract_version' as contract_version,
+            details ->> 'change' as change, details ->> 'batch_id' as batch_id, false as is_first,
+        from ({events}) where event = 'schema-drifted'
     """
 
 

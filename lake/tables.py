@@ -229,7 +229,7 @@ def _repartition(store: Store, staged: StagedFiles, version: int, metadata: Mapp
 
 
 def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
-    """Adds staged columns that the table lacks; a column of another type is a TableError."""
+    """Adds staged columns that the table lacks, and says when they lack some; one of another type is a TableError."""
     if staged is None:
         return table
     known = dict(columns_of(pa.schema(table.schema().to_arrow())))
@@ -242,15 +242,14 @@ def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
             f"Column {name!r} of {staged.name} is {old} in the lake and {new} in what was staged.",
             cure="Rebuild the table whole, or publish it under a new name.",
         )
-    added = [field for field in staged.schema if field.name not in known]
-    if added:
-        with _translated(staged.name, table.table_uri):
-            if table.metadata().description != EVOLVED:  # first: readers must know before a column can be lacking
-                table.alter.set_table_description(EVOLVED, commit_properties=CommitProperties(max_commit_retries=0))
-            table.alter.add_columns(
-                list(Schema.from_arrow(pa.schema([field.with_nullable(True) for field in added])).fields),
-                commit_properties=CommitProperties(max_commit_retries=0),
-            )
+    once = CommitProperties(max_commit_retries=0)
+    added = [field.with_nullable(True) for field in staged.schema if field.name not in known]
+    is_lacking = bool(added) or len(found) < len(known)
+    with _translated(staged.name, table.table_uri):
+        if is_lacking and table.metadata().description != EVOLVED:  # first: readers must know before a column can lack
+            table.alter.set_table_description(EVOLVED, commit_properties=once)
+        if added:
+            table.alter.add_columns(list(Schema.from_arrow(pa.schema(added)).fields), commit_properties=once)
     return table
 
 

@@ -70,7 +70,7 @@ def show_release_as_of(session: Session, store: Store, release: Release, restric
     """Makes an older release readable in the session; who reads a table of it that vacuum has deleted is told so."""
     for name, sql in release_views(store, release, restricted).items():
         table = release.tables[name]
-        text = _refusal(table, release) if _is_gone(session, store, table) else sql
+        text = _gone_sql(table, release) if _is_gone(session, store, table) else sql
         session.execute(f"create or replace view {'.'.join(quote(part) for part in name.split('.', 1))} as {text}")
 
 
@@ -81,7 +81,7 @@ def _gone_words(names: Sequence[str], release: Release) -> str:
     return f"{', '.join(names)} as of release {release.id} is gone: `sluice maintain` has deleted its files since"
 
 
-def _refusal(table: ReleasedTable, release: Release) -> str:
+def _gone_sql(table: ReleasedTable, release: Release) -> str:
     columns = ", ".join(f"cast(null as {kind}) as {quote(name)}" for name, kind in table.columns)
     words = f"{_gone_words([table.name], release)}. {GONE_CURE} [version-vacuumed]"
     return f"select {columns} where cast(error({literal(words)}) as boolean)"

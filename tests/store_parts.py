@@ -128,7 +128,7 @@ def copy_lake(store: Store) -> str:
     uri = f"{store.uri.rsplit('/', 1)[0]}/{secrets.token_hex(6)}"
     source, target = Objects(store.uri, store.options), Objects(uri, store.options)
     for found in source.list():
-        target.put(found.key, source.chunks(found.key))
+        target.put(found.key, b"".join(source.chunks(found.key)))
     return uri
 
 

@@ -20,6 +20,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from lake.settings import Settings
+from tests.store_parts import IN_BUCKET_AT_LENGTH, copy_lake, move_lake, put_in_bucket
+
 ROOT = Path(__file__).resolve().parent.parent
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 FILE_IN_TUTORIAL = re.compile(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -48,7 +51,7 @@ class Shop:
     folder: Path
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        unset = ("SLUICE_", "PREFECT_", "LAKE_URI")
+        unset = ("SLUICE_", "PREFECT_", "LAKE_URI", "AWS_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
         return subprocess.run(
             [sys.executable, "-m", "flows", "--project", str(self.folder), *arguments],
@@ -94,11 +97,13 @@ def write_project(folder: Path) -> None:
     shutil.copy(find_delivery(), folder / "incoming")
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, dict[str, Any]]:
-    """The shop after its first run, with what that run said; to be read only."""
+@pytest.fixture(scope="module", params=IN_BUCKET_AT_LENGTH)
+def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, dict[str, Any]]:
+    """The shop after its first run, with what that run said, its lake in a folder or a bucket; to be read only."""
     folder = tmp_path_factory.mktemp("any") / "shop"
     write_project(folder)
+    if request.param == "s3":
+        put_in_bucket(folder, request.getfixturevalue("s3_endpoint"))
     shop = Shop(folder)
     return shop, shop.run()
 
@@ -106,7 +111,10 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, dict[str, An
 @pytest.fixture
 def shop(opened: tuple[Shop, dict[str, Any]], tmp_path: Path) -> Shop:
     """A shop of one's own after its first run, lake and all."""
-    return Shop(Path(shutil.copytree(opened[0].folder, tmp_path / "shop")))
+    folder = Path(shutil.copytree(opened[0].folder, tmp_path / "shop"))
+    if (folder / ".env").exists():
+        move_lake(folder, copy_lake(Settings.read(folder).store))
+    return Shop(folder)
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,19 @@ def test_cli_help_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["up", "run", "sql", "demo", "draft", "batch list", "batch reland", "quarantine replay", "release rollback"],
+    [
+        "up",
+        "run",
+        "sql",
+        "demo",
+        "draft",
+        "contract check",
+        "contract schema",
+        "batch list",
+        "batch reland",
+        "quarantine replay",
+        "release rollback",
+    ],
 )
 def test_cli_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command has a help text that names its project option."""

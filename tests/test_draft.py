@@ -234,6 +234,12 @@ def test_draft_reads_every_delimited_file(tmp_path: Path, name: str, text: str, 
     assert (contract.source, contract.key) == ("orders", ("order_id",))
 
 
+def test_draft_of_lists_that_are_always_empty(tmp_path: Path) -> None:
+    """A list in which nothing ever stood is a list of whatever will come."""
+    contract = drafted(write(tmp_path, "e.jsonl", '{"id": 1, "tags": []}\n{"id": 2, "tags": []}\n'))
+    assert types(contract)["tags"] == "json"
+
+
 def test_draft_finds_the_encoding(tmp_path: Path) -> None:
     """A file that is no UTF-8 is read as Windows wrote it, and the contract says so."""
     path = tmp_path / "städte.csv"

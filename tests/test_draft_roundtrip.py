@@ -2,10 +2,12 @@
 
 import json
 import tempfile
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +17,7 @@ from lake.schemas.drift import schema_drift
 from tests.schema_parts import drafted, land_csv, land_json
 
 Values = st.SearchStrategy[Any]
-MODEST = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW, MANY = 8, 300
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r", exclude_categories=("Cs", "Cc")), min_size=1)
 NAMES = ["id", "orderNo", "unit_price", "Region", "note", "select", "E-mail", "größe", "x1", "createdAt"]
@@ -80,10 +82,7 @@ def agrees(contract: Contract, folder: Path) -> None:
     assert [finding.message for finding in schema_drift(contract, folder)] == []
 
 
-@MODEST
-@given(sql_tables())
-def test_draft_of_ddl_takes_what_its_database_takes(case: tuple[str, list[dict[str, Any]]]) -> None:
-    """Rows that a SQL table allows are accepted, every one, under the contract drafted from its DDL."""
+def sql_case(case: tuple[str, list[dict[str, Any]]]) -> None:
     ddl, rows = case
     with tempfile.TemporaryDirectory() as name, Session(EngineLimits(memory="256MB", threads=1)) as session:
         contract = drafted(Path(name), "schema.sql", ddl)
@@ -135,10 +134,7 @@ def json_objects(draw: st.DrawFn, depth: int = 2) -> tuple[dict[str, Any], Value
     return schema, st.fixed_dictionaries(present, optional=absent)
 
 
-@MODEST
-@given(st.data())
-def test_draft_of_json_schema_takes_what_it_allows(data: st.DataObject) -> None:
-    """Records that a JSON schema allows are accepted, every one, under the contract drafted from it."""
+def json_case(data: st.DataObject) -> None:
     schema, records = data.draw(json_objects())
     rows = data.draw(st.lists(records, min_size=1, max_size=5))
     with tempfile.TemporaryDirectory() as name, Session(EngineLimits(memory="256MB", threads=1)) as session:
@@ -164,10 +160,7 @@ PRISMA_TYPES: dict[str, Values] = {
 }
 
 
-@MODEST
-@given(st.data())
-def test_draft_of_prisma_takes_what_its_model_allows(data: st.DataObject) -> None:
-    """Rows that a Prisma model allows are accepted, every one, under the contract drafted from it."""
+def prisma_case(data: st.DataObject) -> None:
     kinds = data.draw(st.lists(st.sampled_from(sorted(PRISMA_TYPES)), min_size=1, max_size=5))
     optional = [data.draw(st.booleans()) and "[]" not in kind for kind in kinds]
     lines = ["rowNo Int @id @default(autoincrement())"]
@@ -186,3 +179,25 @@ def test_draft_of_prisma_takes_what_its_model_allows(data: st.DataObject) -> Non
         agrees(contract, Path(name))
         accepted, quarantined = land_csv(session, Path(name), contract, rows)
         assert (accepted, quarantined) == (len(rows), 0), text
+
+
+CASES = [(sql_case, sql_tables()), (json_case, st.data()), (prisma_case, st.data())]
+KINDS = pytest.mark.parametrize(("case", "given_what"), CASES, ids=["sql", "json", "prisma"])
+
+
+def tried(case: Callable[..., None], given_what: Values, examples: int) -> None:
+    modest = settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    modest(given(given_what)(case))()
+
+
+@KINDS
+def test_draft_of_a_schema_takes_what_it_allows(case: Callable[..., None], given_what: Values) -> None:
+    """Rows that any schema allows are accepted, every one, under the contract drafted from it, which agrees with it."""
+    tried(case, given_what, FEW)
+
+
+@pytest.mark.soak
+@KINDS
+def test_draft_of_a_schema_takes_what_it_allows_for_long(case: Callable[..., None], given_what: Values) -> None:
+    """The same for many schemas."""
+    tried(case, given_what, MANY)

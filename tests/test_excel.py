@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli import main
 from lake.archive import receive
 from lake.archive_places import open_archive
 from lake.contract import Column, Contract, Server
@@ -162,6 +163,15 @@ def test_excel_with_names_only_lands_nothing(tmp_path, store):
     assert counts(land(store, write_workbook(tmp_path / "in.xlsx", ("S", [NAMES])))) == (0, 0, 0, 0)
 
 
+def test_excel_is_drafted_like_any_file(tmp_path, capsys):
+    """`sluice draft` takes a workbook, and finds dates and numbers in its cells."""
+    path = write_workbook(tmp_path / "in.xlsx", ("S", [NAMES, *(row(f"a{number}") for number in range(9))]))
+    assert main(["draft", str(path), "--out", "-", "--project", str(tmp_path)]) == 0
+    drafted = capsys.readouterr().out
+    assert "format: xlsx" in drafted
+    assert "logicalType: date" in drafted
+
+
 def encrypted() -> bytes:
     """What Office writes for a workbook with a password: a compound file that holds the stream EncryptedPackage."""
     return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 1016 + "EncryptedPackage".encode("utf-16-le") + b"\0" * 2000
@@ -183,6 +193,11 @@ def cut(path: Path) -> bytes:
         (lambda path: write_workbook(path, ("A", [])).read_bytes(), {}, "is empty"),
         (lambda path: write_workbook(path, ("A", [["id", "id"]])).read_bytes(), {}, "'id' twice"),
         (lambda path: write_workbook(path, ("A", [["q"]])).read_bytes(), {}, "none of the contract's columns"),
+        (
+            lambda path: write_workbook(path, ("A", [NAMES, [" " * 100_000]])).read_bytes(),
+            {"mostUnpackedBytes": "100000"},
+            "the limit is 100,000 bytes",
+        ),
     ],
 )
 def test_excel_that_cannot_be_taken_is_archived_and_refused(tmp_path, store, make, options, match):

@@ -39,8 +39,15 @@ UNFIT = [
     ({"requestsPerSecond": 1, "requestsPerMinute": 9}, "Two rates are given"),
     ({"query": "a=b"}, "'query' is no mapping"),
     ({"query": {"a": ["b"]}}, "'a' of 'query' is no text"),
-    ({"headers": {"Authorization": "Bearer x"}}, "'Authorization' carries a secret"),
-    ({**PAGE, "query": {"page": "1"}}, "'pageParam' sets the parameter 'page', as 'query' does"),
+    ({"headers": {"Authorization": "Bearer x"}}, "'Authorization' of 'headers' carries a secret"),
+    ({"headers": {"X-API-Key": "x"}}, "'X-API-Key' of 'headers' carries a secret"),
+    ({"query": {"apikey": "x"}}, "'apikey' of 'query' carries a secret"),
+    (
+        {**PAGE, "pageSize": 5, "pageSizeParam": "page"},
+        "'pageSizeParam' sets the parameter 'page', as 'pageParam' does",
+    ),
+    ({"encoding": "latin-1"}, "'encoding' is of CSV"),
+    ({"format": "csv", "encoding": "latin-one-and-a-half"}, "which is none. Write e.g. 'latin-1'"),
     ({"sinceFormat": "iso"}, "'sinceFormat' says nothing without 'sinceParam'"),
     ({**SINCE, "sinceFormat": "unix"}, "'sinceFormat' is 'unix'. Write iso, date, epoch-seconds"),
     ({**SINCE, "startAt": "yesterday"}, "'startAt' is 'yesterday', which is no timestamptz"),
@@ -87,6 +94,12 @@ def test_http_contract_since_needs_a_watermark(tmp_path: Path) -> None:
         '{"property": "sinceFormat", "value": "iso"}'))  # fmt: skip
     with pytest.raises(ContractError, match="'sinceFormat' is of moments; the watermark 'read_at' is a bigint"):
         read_contract(path)
+
+
+def test_http_contract_whole_tables_are_not_asked_for_what_is_new(tmp_path: Path) -> None:
+    """`loadMode: replace` and `sinceParam` do not go together: the newest rows would take the place of all."""
+    with pytest.raises(ContractError, match="with 'loadMode: replace' that would be all"):
+        contract_of(tmp_path, URL, SINCE, {**WATERMARK, "loadMode": "replace"})
 
 
 def test_http_contract_keys_of_ours_stand_under_custom_properties(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -11,8 +12,9 @@ import pytest
 
 from lake.errors import SettingsError, SourceError
 from lake.run import begin_run
-from tests.api_server import Api, Asked, Fault, readings, serving
+from tests.api_server import GOOD, Api, Asked, Fault, readings, serving
 from tests.http_parts import CURSOR, ITEMS, SIZED, Pulled, contract_of, pull
+from tests.test_channels import make_certificate
 
 SECRET = "s3cr3t/with+signs="
 SECRET_IN_URL = "s3cr3t%2Fwith%2Bsigns%3D"
@@ -141,6 +143,19 @@ def test_http_faults_redirects_are_not_followed(tmp_path: Path, api: Api) -> Non
         pull(paged(tmp_path, api), tmp_path)
 
 
+def test_http_faults_certificate_must_be_trusted(tmp_path: Path, api: Api, monkeypatch) -> None:
+    """A certificate that nobody vouches for ends the pull at once; one that the machine trusts serves it."""
+    certificate = make_certificate(tmp_path)
+    api.encrypt(certificate.context)
+    contract = contract_of(tmp_path, f"https://127.0.0.1:{api.port}/cursor/readings.json", {**CURSOR, **SIZED})
+    pulled = Pulled()
+    with pytest.raises(SourceError, match="shows a certificate that cannot be trusted") as told:
+        pull(contract, tmp_path, into=pulled)
+    assert (told.value.code, pulled.waits) == ("api-untrusted", [])
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
+    assert pull(contract, tmp_path).items == ids(25)
+
+
 BROKEN = {
     "html": (b"<html>down for repair</html>", "is no JSON .*begins '<html>down for repair"),
     "cut-json": (b'{"data": {"items": [{"reading_id": "r1"', "is no JSON"),
@@ -164,8 +179,7 @@ def test_http_faults_malformed_page_is_kept_and_told(tmp_path: Path, api: Api, k
     assert told.value.code == "api-page-malformed"
     assert f"127.0.0.1:{api.port}/cursor/readings.json?cursor=c10" in told.value.message
     assert "Tried 3 times" in told.value.message
-    assert pulled.bodies[1:] == ([body] if body else [])
-    assert pulled.positions[1:] == ([{}] if body else [])
+    assert (pulled.bodies[1:], pulled.positions[1:]) == ([body], [{}])
     assert pulled.positions[0]["resume"] == '{"cursor": "c10"}'
 
 
@@ -318,3 +332,40 @@ def test_http_faults_oauth_server_that_fails_is_told(tmp_path: Path, api: Api) -
     with pytest.raises(SourceError, match="answered without an 'access_token'") as told:
         pull(oauth(tmp_path, api), tmp_path, secrets=SECRETS)
     assert told.value.code == "api-token-missing"
+
+
+WAYS = {
+    "page": {"paging": "page", "pageParam": "page", **SIZED},
+    "offset": {"paging": "offset", "offsetParam": "offset", "limitParam": "limit", "pageSize": "10"},
+    "cursor": {"paging": "cursor", "cursorParam": "cursor", "cursorPath": "next_cursor", **SIZED},
+    "header-link": {"paging": "header-link", **SIZED},
+    "body-link": {"paging": "body-link", "nextPath": "links.next", **SIZED},
+}
+
+
+@pytest.mark.soak
+def test_http_faults_empty_pages_without_end_are_given_up(tmp_path: Path, api: Api) -> None:
+    """A feed whose cursor is always a new one and whose pages are always empty is no endless loop."""
+    turns = iter(range(10_000))
+    api.page_of = lambda _asked: (json.dumps({"data": {"items": []}, "next_cursor": next(turns)}).encode(), {})
+    with pytest.raises(SourceError, match="empty pages without end"):
+        pull(paged(tmp_path, api), tmp_path)
+    assert len(api.asked) == 1001
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("way", WAYS)
+def test_http_faults_by_chance_lose_nothing(tmp_path: Path, api: Api, way: str) -> None:
+    """Every way of paging through hundreds of faults at random places, in batches of any size: every record once."""
+    chance = random.Random(20261121)
+    kinds = [PASSING[name] for name in ("429", "503", "500", "cut", "bad-gzip")]
+    for round_ in range(60):
+        count = chance.choice((0, 1, 9, 10, 11, 30, 95, 230))
+        api.records = readings(count)
+        api.plan = [GOOD if chance.random() < 0.6 else chance.choice(kinds) for _ in range(60)]
+        batches = {"pagesPerBatch": str(chance.randint(1, 5)), "giveUpAfter": "1 hour"}
+        contract = contract_of(tmp_path, api.url(f"/{way}/r.json"), {**ITEMS, **WAYS[way], **batches})
+        pulled = pull(contract, tmp_path)
+        assert pulled.items == ids(count), round_
+        assert not pulled.positions or pulled.positions[-1]["resume"] == ""

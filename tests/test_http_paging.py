@@ -142,8 +142,8 @@ def test_http_paging_last_page_that_repeats_may_be_the_end(tmp_path: Path, api: 
 
 
 def test_http_paging_feed_that_waits_is_at_its_end(tmp_path: Path, api: Api) -> None:
-    """A feed always has a cursor; an empty page that gives the same one again is its end for now."""
-    pages = {"": (readings(3), "c3"), "c3": ([], "c4"), "c4": (readings(2, 3), "c5"), "c5": ([], "c5")}
+    """A feed always has a cursor, 0 is one; an empty page that gives the same one again is its end for now."""
+    pages = {"": (readings(3), 0), "0": ([], "c4"), "c4": (readings(2, 3), "c5"), "c5": ([], "c5")}
 
     def feed(asked):
         items, cursor = pages[asked.parameters.get("cursor", "")]

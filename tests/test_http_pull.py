@@ -6,14 +6,20 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from lake.run import Event
+from flows.pipeline import run_pipeline
+from flows.rework import admit_batch, refuse_batch
+from flows.steps import plain_step
+from flows.workplace import Workplace
+from lake.project import open_project
+from lake.run import Event, begin_run
 from tests.api_server import Api, Fault, reading, readings, serving
-from tests.crash_parts import copy_shop, finish, start_run
+from tests.crash_parts import copy_shop, finish, settings_of, start_run
 from tests.http_parts import CURSOR, SINCE, SIZED, WATERMARK, ask, run_project, write_contract
 
 INCREMENTAL = {**CURSOR, **SIZED, **SINCE}
@@ -121,6 +127,22 @@ def test_http_pull_full_answer_unchanged_lands_nothing(tmp_path: Path, api: Api)
     assert [str(row[0]) for row in ask(folder, newest)] == ["12.012"]
 
 
+def test_http_pull_whole_table_is_one_batch(tmp_path: Path, api: Api) -> None:
+    """`loadMode: replace`: all pages are one batch, whatever its size; one that breaks off replaces nothing."""
+    server = {**CURSOR, **SIZED, "pagesPerBatch": 1}
+    folder = project(tmp_path, api, server, {"driftPolicy": "evolve", "loadMode": "replace"})
+    ok(folder)
+    api.records = readings(22, 5)
+    stop_at = iter([False, False, True])
+    api.accepts = lambda _asked: not next(stop_at)
+    assert not run_project(folder).is_ok
+    assert len(ids(folder)) == 25
+    api.accepts = lambda _asked: True
+    ok(folder)
+    assert ids(folder) == [record["reading_id"] for record in api.records]
+    assert [row[2] for row in ask(folder, BATCHES)] == [25, 22]
+
+
 def test_http_pull_clock_does_not_move_since(tmp_path: Path, api: Api) -> None:
     """A watermark far from the run's clock: `since` is raw's, and only `until` is the run's instant."""
     api.records = readings(5, 24 * 28 * 13)  # months after the clock of the tests' machine, or before: all the same
@@ -133,6 +155,17 @@ def test_http_pull_clock_does_not_move_since(tmp_path: Path, api: Api) -> None:
     ok(folder)
     assert api.asked[-1].parameters["since"] == "4070912400"  # 2099-01-01T01:00:00Z
     assert int(api.asked[-1].parameters["to"]) < 4070912400
+
+
+def test_http_pull_clock_set_back_or_forth_leaves_no_gap(tmp_path: Path, api: Api) -> None:
+    """Runs whose clocks are years ahead and years behind: each asks from raw's watermark, every record is there."""
+    folder = project(tmp_path, api)
+    for number, year in enumerate((2040, 1999, 2031)):
+        api.records = readings(25 + 10 * number)
+        run = begin_run("tester", clock=lambda year=year: datetime(year, 6, 1, tzinfo=UTC))
+        assert run_pipeline(open_project(folder), settings_of(folder), run, [], [], plain_step).is_ok
+    assert sinces(api) == [None, "2026-01-01T21:00:00Z", "2026-01-02T07:00:00Z"]
+    assert ids(folder) == [record["reading_id"] for record in api.records]
 
 
 def test_http_pull_starts_where_the_contract_says(tmp_path: Path, api: Api) -> None:
@@ -194,7 +227,7 @@ def test_http_pull_malformed_page_is_refused_and_kept(tmp_path: Path, api: Api) 
         assert "cursor=c20" in failure.message and '\'{"error": "quota"}\'' in failure.message
     found = ask(folder, "select status, read_count, error from ops.ingestion_log order by ended_at")
     assert [row[:2] for row in found] == [("landed", 10), ("landed", 10), ("refused", None)]
-    assert "has no records at 'data.items': page 1 has nothing there" in found[2][2]
+    assert "has nothing where its records should be ('data.items'); its keys are error" in found[2][2]
     api.page_of = good
     ok(folder)
     assert ids(folder) == [record["reading_id"] for record in api.records]
@@ -227,7 +260,8 @@ def test_http_pull_begins_anew_when_its_place_is_gone(tmp_path: Path, api: Api) 
     stop_at = iter([False, False, True])
     api.accepts = lambda _asked: not next(stop_at)
     assert not run_project(folder).is_ok
-    api.accepts = lambda asked: asked.parameters.get("cursor") != "c20" or len(api.asked) > 5
+    api.accepts = lambda _asked: True
+    api.plan = [Fault(410, body=b"this cursor has ended")]
     seen: list[Event] = []
     ok(folder, seen.append)
     assert "pull-begun-anew" in [event.kind for event in seen]
@@ -235,31 +269,33 @@ def test_http_pull_begins_anew_when_its_place_is_gone(tmp_path: Path, api: Api) 
     assert sinces(api) == [None, None]
 
 
-def test_http_pull_held_batch_stops_the_source_until_it_is_decided(tmp_path: Path, api: Api) -> None:
-    """A batch that the raw gate holds is not read past; admitted, its position counts."""
-    table = {**WATERMARK}
-    folder = project(tmp_path, api, {**INCREMENTAL, "pagesPerBatch": 1}, table)
+@pytest.mark.parametrize("decision", ["admit", "refuse"])
+def test_http_pull_held_batch_stops_the_source_until_it_is_decided(tmp_path: Path, api: Api, decision: str) -> None:
+    """A batch that the raw gate holds is not read past; admitted, its place counts; refused, it is pulled again."""
+    folder = project(tmp_path, api, {**INCREMENTAL, "pagesPerBatch": 1})
     contract = folder / "lake/contracts/readings.yaml"
+    text = contract.read_text()
     rule = "    quality: [{type: custom, name: enough, engine: soda, implementation: 'avg(kwh) > 5'}]\n    properties:"
-    contract.write_text(contract.read_text().replace("    properties:", rule, 1))
+    contract.write_text(text.replace("    properties:", rule, 1))
     assert not run_project(folder).is_ok  # the first ten average 4.5
     ok(folder)
     assert len(api.asked) == 2  # the page, and the one behind it that showed that the batch was whole
     (held,) = ask(folder, "select batch_id from ops.ingestion_log where status = 'held'")
-    subprocess.run(
-        [sys.executable, "-m", "flows", "--project", str(folder), "batch", "admit", held[0]], check=True, timeout=60
-    )
+    if decision == "admit":
+        admit_batch(Workplace(folder, is_quiet=True), held[0])
+    else:
+        refuse_batch(Workplace(folder, is_quiet=True), held[0], "not enough")
+        contract.write_text(text)
     ok(folder)
     assert ids(folder) == [record["reading_id"] for record in api.records]
 
 
-@pytest.mark.parametrize("moment", ["batch-judged", "batch-landed"])
-def test_http_pull_killed_reads_on_without_gap_or_double(tmp_path: Path, api: Api, moment: str) -> None:
+def test_http_pull_killed_reads_on_without_gap_or_double(tmp_path: Path, api: Api) -> None:
     """A run killed by the kernel in the middle of its second batch: the next one gives the server's own records."""
     folder = project(tmp_path / "begun", api, {**INCREMENTAL, "pagesPerBatch": 1})
     seen: list[Event] = []
     ok(copy_shop(folder, tmp_path / "undisturbed"), seen.append)
-    place = [number for number, event in enumerate(seen, 1) if event.kind == moment][1]
+    place = [number for number, event in enumerate(seen, 1) if event.kind == "batch-judged"][1]
     child = start_run(folder, "--kill-at-event", str(place))
     child.communicate()
     assert child.returncode == -signal.SIGKILL
@@ -271,12 +307,12 @@ def test_http_pull_killed_reads_on_without_gap_or_double(tmp_path: Path, api: Ap
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_http_pull_killed_at_every_event(tmp_path: Path, api: Api) -> None:
-    """Killed at every single event of a run."""
+def test_http_pull_killed_all_over_a_run(tmp_path: Path, api: Api) -> None:
+    """Killed at every other event of a run."""
     begun = project(tmp_path / "begun", api, {**INCREMENTAL, "pagesPerBatch": 1})
     seen: list[Event] = []
     ok(copy_shop(begun, tmp_path / "undisturbed"), seen.append)
-    for place in range(1, len(seen) + 1):
+    for place in range(1, len(seen) + 1, 2):
         folder = copy_shop(begun, tmp_path / f"at-{place}")
         start_run(folder, "--kill-at-event", str(place)).communicate()
         ok(folder)
@@ -324,24 +360,38 @@ def test_http_pull_secrets_are_in_no_output(tmp_path: Path, api: Api) -> None:
     assert key.encode() not in said and quote(key, safe="").encode() not in said
 
 
-def test_http_pull_larger_than_memory_streams(tmp_path: Path, api: Api) -> None:
-    """One answer far beyond what is read at once goes to disk in pieces: the process keeps its size."""
-    line = json.dumps(reading(1)).encode() + b"\n"
-    api.page_of = lambda _asked: (line * 400_000, {})
-    project(tmp_path, api, {"format": "jsonl"}, {"driftPolicy": "evolve"}, "/all/readings.jsonl")
-    script = f"""
-import resource
+PEAK = """
+import re
 from pathlib import Path
 from tests.http_parts import *
-folder = Path({str(tmp_path)!r})
+
+folder = Path({folder!r})
 contract = read_contract(folder / "lake/contracts/readings.yaml")
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 visit = Visit(contract, folder, folder, begin_run("t"), Secrets({{}}.get), lambda _: None)
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+before = peak()
 size = [delivery.path.stat().st_size for delivery in pull_deliveries(visit)]
-print(size[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(size[0], peak() - before)
 """
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_http_pull_larger_than_memory_streams(tmp_path: Path, api: Api, form: str) -> None:
+    """One answer far beyond what is read at once goes to disk in pieces: the process keeps its size."""
+    line = json.dumps(reading(1)).encode()
+    lines, joint, around = {
+        "json": ([line] * 500_000, b",\n", (b"[", b"]")),
+        "csv": ([b"reading_id,kwh"] + [b'"a,b",' + b"1" * 90] * 600_000, b"\n", (b"", b"\n")),
+    }[form]
+    body = around[0] + joint.join(lines) + around[1]
+    api.page_of = lambda _asked: (body, {})
+    project(tmp_path, api, {"format": form}, {"driftPolicy": "evolve"}, f"/all/readings.{form}")
+    script = PEAK.format(folder=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     size, grown = map(int, done.stdout.split())
-    assert size == len(line) * 400_000 > 48_000_000
+    assert size == len(body) > 57_000_000
     assert grown * 1024 < size / 2

@@ -14,7 +14,7 @@ from lake.contract import Column
 from lake.errors import SourceError
 from lake.tables import read_commits, read_version, transaction_of
 from tests.landing_parts import HEADER, SHOP, contract_with, counts, land, quarantine_rows, raw_rows
-from tests.store_parts import both, lake_bytes, lake_keys
+from tests.store_parts import both, both_at_length, lake_bytes, lake_keys
 
 GOOD = "a1,2024-01-05,North,3,2.50,x\n"
 
@@ -213,7 +213,7 @@ def test_landing_drift_follows_the_contract(tmp_path, store):
     assert raw_rows(store, "sale_id, colour") == [("a0", None), ("a1", "red")]
 
 
-@both
+@both_at_length
 def test_landing_takes_versions_or_the_first_by_policy(tmp_path, store):
     """latest-wins lands another content as a new version, also when an older content returns; first-wins refuses it."""
     latest = contract_with(duplicates="latest-wins")

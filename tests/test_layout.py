@@ -29,7 +29,6 @@ EDGES = {
     "obstore": "lake/objects.py",
     "fastexcel": "lake/formats/excel.py",
     "httpx": "lake/sources/",
-    "stamina": "lake/sources/",
     "duckdb": "lake/engine.py",
     "soda": "checks/",
     "jinja2": "reports/",

@@ -1,6 +1,7 @@
 """D15: how a delivery is taken: under our names for its columns, and in the place of all rows there are."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from lake.errors import ContractError
 from lake.odcs.reader import read_contract
 from lake.table_versions import Store
 from lake.tables import read_version
-from tests.crash_parts import HEADER, copy_shop, deliver, run_here
+from tests.crash_parts import HEADER, at_write, copy_shop, deliver, lake_state, run_here, start_run
 from tests.landing_parts import SHOP, contract_with, land, raw_rows
 from tests.versions_parts import ask, contract_of, edit, simple_shop, sluice, sluice_said
 
@@ -176,3 +177,25 @@ def test_a_stream_cannot_replace_its_table(shop):
     edit(contract_of(shop), (REPLACE[1], f"{REPLACE[1]}      - {{property: delivery, value: stream}}\n"))
     with pytest.raises(ContractError, match="'loadMode' is 'replace', and 'delivery' is 'stream'"):
         read_contract(contract_of(shop))
+
+
+@pytest.mark.soak
+def test_a_replacement_killed_at_any_write_is_the_old_table_or_the_new(shop, tmp_path):
+    """D15: whatever moment a run dies at, raw holds one delivery whole, and a rerun ends as an undisturbed run."""
+    send(shop, TUESDAY, age_seconds=200)
+    undisturbed = copy_shop(shop, tmp_path / "undisturbed")
+    with at_write(0, lambda: None) as writes:
+        run(undisturbed)
+    expected = lake_state(undisturbed)
+    seen = set()
+    for place in range(1, len(writes) + 1):
+        folder = copy_shop(shop, tmp_path / f"killed-{place}")
+        child = start_run(folder, "--kill-at-write", str(place))
+        child.communicate(timeout=120)
+        assert child.returncode == -signal.SIGKILL
+        head = read_version(Store(str(folder / "lake" / "data"), {}), "raw.orders")
+        assert head is not None
+        seen.add(head.row_count)
+        run(folder)
+        assert lake_state(folder) == expected, place
+    assert seen == {3, 2}

@@ -37,14 +37,27 @@ def is_handed_on(code: ast.expr | None) -> bool:
     )
 
 
+def error_classes(nodes: list[ast.AST]) -> set[str]:
+    """The error classes of `lake/errors.py`, and those that a part derives from them for itself."""
+    found = set(ERRORS)
+    classes = {
+        node.name: {getattr(base, "id", "") for base in node.bases} for node in nodes if isinstance(node, ast.ClassDef)
+    }
+    while more := {name for name, bases in classes.items() if bases & found} - found:
+        found |= more
+    return found
+
+
 def makers() -> set[str]:
     """The error classes, and every function that takes a `code` and makes an error with it."""
-    functions = (node for _, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
-    return ERRORS | {
+    nodes = [node for _, tree in trees() for node in ast.walk(tree)]
+    classes = error_classes(nodes)
+    return classes | {
         function.name
-        for function in functions
-        if any(argument.arg == "code" for argument in function.args.args)
-        and any(called(node) in ERRORS for node in ast.walk(function))
+        for function in nodes
+        if isinstance(function, ast.FunctionDef)
+        and any(argument.arg == "code" for argument in function.args.args)
+        and any(called(node) in classes for node in ast.walk(function))
     }
 
 

@@ -22,6 +22,10 @@ deployments:
     parameters: {marts: [daily_orders]}
     work_pool: {name: sluice}
     concurrency_limit: {limit: 1, collision_strategy: ENQUEUE}
+  - name: land-uploads
+    entrypoint: flows.prefect_flows.land
+    parameters: {sources: [orders]}
+    work_pool: {name: sluice}
 """
 FLAKY_FLOW = """\
 import sys
@@ -123,6 +127,19 @@ def test_prefect_flows_run_by_hand_is_in_the_history(served: Served) -> None:
     assert '"daily 20' in runs
 
 
+def test_prefect_flows_land_is_a_deployment_too(served: Served) -> None:
+    """What came since is landed by its own flow, and the marts stay as they are."""
+    (served.shop / "incoming" / "orders-late.csv").write_text("order_id,ordered_on,amount\nL1,2026-11-20,1.00\n")
+
+    ran = served.call("-m", "prefect", "deployment", "run", "land/land-uploads", "--watch")
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    shown = served.call(
+        "-m", "flows", "sql", "select status from ops.ingestion_log where origin like '%late%'", "--csv"
+    )
+    assert shown.stdout.split() == ["status", "landed"]
+
+
 def test_prefect_flows_failed_gate_exits_non_zero(served: Served) -> None:
     """A closed gate makes the flow run Failed, with its reason, and both ways of running exit non-zero."""
     deliver_negative_orders(served.shop)
@@ -171,3 +188,33 @@ with SyncPrefectClient({api!r}) as client:
     swept = served.call("-c", script)
 
     assert swept.stdout.split() == ["True", "CRASHED"], swept.stderr
+
+
+VAULT = """
+import sys
+from pathlib import Path
+from flows.vault import open_vault
+from lake.errors import SettingsError
+
+secrets = open_vault(Path(sys.argv[1]))
+for name in sys.argv[2:]:
+    try:
+        print(secrets.reveal(name))
+    except SettingsError as error:
+        print(error.code)
+print("prefect" in sys.modules)
+"""
+
+
+def test_prefect_flows_secret_blocks_are_the_last_place(served: Served, tmp_path: Path) -> None:
+    """A secret in a Secret block is found by its name; `.env` comes first, and what is nowhere is told."""
+    save = "from prefect.blocks.system import Secret\nSecret(value='from-a-block').save('meter-token', overwrite=True)"
+    saved = served.call("-c", save)
+    assert saved.returncode == 0, saved.stderr
+    (served.shop / ".env").write_text("OTHER_TOKEN=from-dotenv\n", encoding="utf-8")
+
+    found = served.call("-c", VAULT, str(served.shop), "METER_TOKEN", "OTHER_TOKEN", "NO_TOKEN")
+    alone = served.call("-c", VAULT, str(tmp_path), "METER_TOKEN")
+
+    assert found.stdout.split() == ["from-a-block", "from-dotenv", "secret-missing", "True"], found.stderr
+    assert alone.stdout.split() == ["secret-missing", "False"], alone.stderr

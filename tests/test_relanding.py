@@ -15,9 +15,8 @@ from lake.ledger import find_batches, sweep_commits
 from lake.quarantine import quarantine_view_sql
 from lake.sources.files import file_delivery
 from tests.landing_parts import HEADER, SHOP, begin, contract_with, counts, land, raw_rows
-from tests.store_parts import both
+from tests.store_parts import both, both_at_length
 
-pytestmark = both
 ROWS = [
     "a1,2024-01-05,North,3,2.50,x\n",
     "a2,,South,1,1.00,\n",
@@ -60,6 +59,7 @@ def open_lines(session, store) -> list[int]:
     return [row[0] for row in session.rows(query)]
 
 
+@both
 def test_replay_lands_mended_records_once(tmp_path, session, store, landed):
     """Mended rows land, are marked as replayed, and a second replay finds nothing; quarantine keeps all."""
     mended = tmp_path / "mended.csv"
@@ -76,6 +76,7 @@ def test_replay_lands_mended_records_once(tmp_path, session, store, landed):
     assert rows == [(4, 2, 2)]
 
 
+@both_at_length
 def test_replay_mends_a_broken_line_from_the_file(tmp_path, session, store, landed):
     """A line that was never JSON is replayed from the values of the mended file alone."""
     mended = tmp_path / "mended.csv"
@@ -84,6 +85,7 @@ def test_replay_mends_a_broken_line_from_the_file(tmp_path, session, store, land
     assert raw_rows(store, "sale_id, note")[-1] == ("a4", "mended")
 
 
+@both_at_length
 def test_replay_under_a_new_contract_needs_no_mending(session, store, landed):
     """When the contract was wrong, replaying the rows as they were lands them; what still fails stays open."""
     wider = [dataclasses.replace(column, enum=()) if column.enum else column for column in SHOP.columns]
@@ -92,6 +94,7 @@ def test_replay_under_a_new_contract_needs_no_mending(session, store, landed):
     assert open_lines(session, store) == [3, 5, 6]
 
 
+@both_at_length
 def test_replay_mended_file_is_checked(tmp_path, session, store, landed):
     """A column that is not the source's, or a file that is not there, is named."""
     mended = tmp_path / "mended.csv"
@@ -102,6 +105,7 @@ def test_replay_mended_file_is_checked(tmp_path, session, store, landed):
         replay(session, store, landed, tmp_path / "none.csv")
 
 
+@both
 def test_reland_puts_the_archived_bytes_through_todays_contract(session, store, landed):
     """The batch's rows are replaced in one commit, and its ledger row is the new one."""
     run = begin()
@@ -117,6 +121,7 @@ def test_reland_puts_the_archived_bytes_through_todays_contract(session, store, 
     assert len(session.rows(f"from ({quarantine_view_sql(store)})")) == 5
 
 
+@both_at_length
 def test_reland_keeps_other_batches_in_the_same_files(tmp_path, session, store, landed):
     """Only the batch's own rows are replaced, also after files were joined."""
     from lake.tables import compact_table
@@ -131,6 +136,7 @@ def test_reland_keeps_other_batches_in_the_same_files(tmp_path, session, store, 
     assert [row[0] for row in raw_rows(store, "sale_id")] == ["a1", "b1"]
 
 
+@both
 def test_held_batches_can_be_admitted(tmp_path, session, store):
     """A batch set aside is not in raw; recalled from the archive, it lands and its state is landed."""
     run = begin()
@@ -151,6 +157,7 @@ def test_held_batches_can_be_admitted(tmp_path, session, store):
     assert [row[0] for row in raw_rows(store, "sale_id")] == ["a1"]
 
 
+@both_at_length
 def test_batches_are_named_by_unique_prefixes(session, store, landed):
     """Too short or unknown prefixes are refused."""
     with pytest.raises(TableError, match="No batch starts with 'zzzz'"):

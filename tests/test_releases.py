@@ -48,7 +48,7 @@ def release(session, store, *tables: ReleasedTable, base: Release | None = None)
     return publish(session, store, Publication(tables, base or current_release(session, store), 3), begin())
 
 
-@both
+@both_at_length
 def test_a_release_names_every_table_with_its_version(session, store):
     """A new release carries over what it does not change."""
     assert current_release(session, store) is None
@@ -60,7 +60,7 @@ def test_a_release_names_every_table_with_its_version(session, store):
     assert [found.id for found in list_releases(session, store)] == [1, 2]
 
 
-@both
+@both_at_length
 def test_publishing_over_a_moved_table_or_input_is_refused(session, store):
     """Whoever built on an older state must build again; disjoint tables just carry over."""
     base = release(session, store, table(session, store, "raw.s", "select 1 as id"))
@@ -133,7 +133,7 @@ def test_rollback_publishes_the_older_state_whole_and_holds_it(session, store):
         rollback(session, store, 99, begin())
 
 
-@both
+@both_at_length
 def test_diff_names_tables_rows_and_keys(session, store):
     """What came, went and changed is counted."""
     old = release(

@@ -1,4 +1,4 @@
-"""Operational schemas: SQL DDL, Prisma and JSON Schema are read as their systems mean them, and faults name their line."""
+"""Operational schemas: SQL DDL, Prisma and JSON Schema are read as their systems mean them; faults name their line."""
 
 import json
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from lake.engine import Session
 from lake.errors import ContractError
+from lake.schemas.drift import schema_drift
 from lake.schemas.reading import find_table, read_schema
 from tests.schema_parts import draft_text, drafted, land_csv, tables, types, write
 
@@ -33,7 +34,8 @@ CREATE TABLE public.orders (
     code character(3),
     paid boolean DEFAULT false NOT NULL,
     CONSTRAINT price_check CHECK ((price >= (0)::numeric)),
-    CONSTRAINT status_check CHECK (((status)::text = ANY ((ARRAY['new'::character varying, 'sent'::character varying])::text[]))),
+    CONSTRAINT status_check CHECK (((status)::text = ANY
+      ((ARRAY['new'::character varying, 'sent'::character varying])::text[]))),
     CONSTRAINT dear_or_many CHECK (((price > (100)::numeric) OR (units > 1))),
     CONSTRAINT odd CHECK ((lower((code)::text) = (code)::text))
 );
@@ -48,6 +50,7 @@ ALTER TABLE public.orders ADD COLUMN note text;
 ALTER TABLE public.orders DROP COLUMN local_at;
 ALTER TABLE public.orders RENAME COLUMN extra TO attributes;
 ALTER TABLE public.orders ALTER COLUMN tags SET NOT NULL;
+ALTER TABLE public.orders ALTER COLUMN price TYPE numeric(14,2);
 COMMENT ON TABLE public.orders IS 'One row per order';
 COMMENT ON COLUMN public.orders.price IS 'What was paid, in euros';
 CREATE TABLE public.customers (id bigint PRIMARY KEY, e_mail text UNIQUE);
@@ -55,14 +58,14 @@ CREATE TABLE public.customers (id bigint PRIMARY KEY, e_mail text UNIQUE);
 
 
 def test_schemas_reads_a_dump_of_postgres(tmp_path: Path) -> None:
-    """What a dump says before, in and after `create table` ends up in the contract; rows and functions do not disturb."""
+    """What a dump says before, in and after `create table` ends up in the contract; rows and functions do no harm."""
     contract = drafted(tmp_path, "schema.sql", DUMP, "orders")
     assert types(contract) == {
         "id": "bigint",
         "customer_id": "bigint",
         "mood": "varchar",
         "units": "integer",
-        "price": "decimal(12,2)",
+        "price": "decimal(14,2)",
         "status": "varchar",
         "placed_at": "timestamptz",
         "tags": "json",
@@ -131,6 +134,62 @@ def test_schemas_types_of_sql(tmp_path: Path, dialect: str, kind: str, expected:
     """Each dialect's types come to what holds their values whole."""
     contract = drafted(tmp_path, "schema.sql", f"create table t (a {kind}, b int)", dialect=dialect)
     assert types(contract)["a"] == expected
+
+
+SCRIPTS = {
+    "mysql": """\
+-- MySQL dump 10.13
+/*!40101 SET @saved = @@character_set_client */;
+DROP TABLE IF EXISTS `orders`;
+CREATE TABLE `orders` (
+  `id` int NOT NULL AUTO_INCREMENT,
+  `code` varchar(10) COLLATE utf8mb4_bin NOT NULL DEFAULT '' COMMENT 'The code',
+  `state` enum('new','sent') DEFAULT 'new',
+  `price` decimal(10,2) unsigned zerofill DEFAULT '0.00',
+  PRIMARY KEY (`id`),
+  UNIQUE KEY `uk` (`code`),
+  KEY `k` (`code`(5)),
+  CONSTRAINT `chk` CHECK ((`id` >= 1))
+) ENGINE=InnoDB AUTO_INCREMENT=5 DEFAULT CHARSET=utf8mb4 COMMENT='Orders';
+INSERT INTO `orders` VALUES (1,'a;b','new',0.00);
+""",
+    "tsql": """\
+SET ANSI_NULLS ON
+GO
+CREATE TABLE [dbo].[Orders](
+    [Id] [int] IDENTITY(1,1) NOT NULL,
+    [Code] [nvarchar](10) NOT NULL DEFAULT (''),
+    [State] [nvarchar](max) NULL,
+    [Price] [decimal](10, 2) NULL,
+ CONSTRAINT [PK_Orders] PRIMARY KEY CLUSTERED ([Id] ASC) WITH (PAD_INDEX = OFF) ON [PRIMARY],
+ CONSTRAINT [UK] UNIQUE NONCLUSTERED ([Code])
+) ON [PRIMARY]
+GO
+ALTER TABLE [dbo].[Orders] WITH CHECK ADD CONSTRAINT [CK] CHECK (([Id]>=(1)))
+GO
+""",
+    "sqlite": """\
+CREATE TABLE IF NOT EXISTS "Orders" ("Id" INTEGER PRIMARY KEY CHECK ("Id" >= 1), Code VARCHAR(10) NOT NULL UNIQUE,
+  State, Price DECIMAL(10, 2)) STRICT;
+""",
+    "oracle": """\
+CREATE TABLE ORDERS (ID INTEGER CHECK (ID >= 1) ENABLE, CODE VARCHAR2(10 CHAR) NOT NULL ENABLE, STATE CLOB,
+  PRICE NUMBER(10,2), CONSTRAINT PK PRIMARY KEY (ID) ENABLE, CONSTRAINT UK UNIQUE (CODE));
+""",
+}
+
+
+@pytest.mark.parametrize("dialect", SCRIPTS)
+def test_schemas_reads_each_dialects_scripts(tmp_path: Path, dialect: str) -> None:
+    """What the tools of each database write down comes to the same contract."""
+    contract = drafted(tmp_path, "schema.sql", SCRIPTS[dialect], dialect=dialect)
+    assert list(types(contract).values())[1:] == ["varchar", "varchar", "decimal(10,2)"]
+    assert (contract.source, contract.key) == ("orders", ("id",))
+    assert (contract.column("id").minimum, contract.column("id").required) == ("1", True)
+    code = contract.column("code")
+    assert (code.required, code.unique, code.max_length) == (True, True, 10)
+    assert contract.schema is not None
+    assert contract.schema.dialect == dialect
 
 
 @pytest.mark.parametrize(
@@ -327,6 +386,23 @@ def test_schemas_dialect_and_table_must_be_known(tmp_path: Path) -> None:
         find_table(found, "")
     with pytest.raises(ContractError, match=r"The schema cannot be read.*Mend the path"):
         read_schema(tmp_path / "none.sql")
+
+
+def test_schemas_tables_of_one_name_stay_apart(tmp_path: Path) -> None:
+    """The same name in two schemas is two tables, named by their schemas, and what follows goes to the right one."""
+    text = """\
+create table shop.orders (id int);
+create table audit.orders (at date);
+create table shop.lines (id int);
+comment on table audit.orders is 'Who did what';
+alter table shop.orders add primary key (id);
+"""
+    found = tables(tmp_path, "s.sql", text)
+    assert list(found) == ["shop.orders", "audit.orders", "lines"]
+    assert (found["shop.orders"].key, found["audit.orders"].description) == (("id",), "Who did what")
+    contract = drafted(tmp_path, "s.sql", text, "audit.orders")
+    assert (contract.source, list(types(contract))) == ("audit_orders", ["at"])
+    assert schema_drift(contract, tmp_path) == ()
 
 
 def test_schemas_lines_are_those_of_the_file(tmp_path: Path) -> None:

@@ -1,14 +1,20 @@
 """A breaking contract publishes its second version beside the first; marts switch and go back in one step."""
 
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from lake.contract import major_of, versioned_name
 from lake.odcs.reader import read_contract
-from tests.crash_parts import deliver, run_here
+from lake.table_versions import Store
+from lake.tables import read_commits
+from tests.crash_parts import ROOT, copy_shop, deliver, run_here
 from tests.versions_parts import FIRST, SECOND, ask, contract_of, edit, simple_shop, sluice, sluice_said
 
 IN_TEXT = ('physicalType: "decimal(12,2)"', 'physicalType: "decimal(10,1)"')
@@ -189,3 +195,58 @@ def test_a_third_version_follows_the_second(tmp_path):
     edit(path, ("version: 2.0.0", "version: 3.0.0"))
     assert read_contract(path).source == "orders_v3"
     assert replace(read_contract(path), version="3").major == 3
+
+
+def test_what_was_restricted_stays_masked_when_its_contract_is_gone(tmp_path):
+    """E10: an old version's table outlives its contract; restricted columns stay masked, in quarantine, too."""
+    shop = simple_shop(tmp_path / "shop", FIRST + "o9,2026-03-03,mars,oops\n")
+    field = "description: The order's number.,"
+    edit(contract_of(shop), (field, f"{field} classification: restricted,"))
+    assert run_here(shop).is_ok
+    assert {row["order_id"] for row in ask(shop, "select order_id from raw.orders")} == {"***"}
+    second_version(shop)
+    edit(shop / "sql" / "staging" / "stg_orders.sql", ("from raw.orders", "from raw.orders_v2"))
+    contract_of(shop).unlink()
+    assert run_here(shop).is_ok
+    assert {row["order_id"] for row in ask(shop, "select order_id from raw.orders")} == {"***"}
+    raw = ask(shop, "select raw_data from ops.quarantine where source = 'orders'")
+    assert ["o9" in str(row["raw_data"]) for row in raw] == [False]
+    with duckdb.connect(str(shop / "lake" / "data" / "lake.duckdb"), read_only=True) as client:
+        assert client.sql("select distinct order_id from raw.orders").fetchall() == [("***",)]
+        assert "o9" not in str(client.sql("select raw_data from ops.quarantine").fetchall())
+
+
+@pytest.mark.soak
+def test_a_carrying_over_that_is_killed_goes_on_where_it_was(tmp_path):
+    """E10: killed after any number of batches and asked for again, the new table is that of one undisturbed call."""
+    shop = simple_shop(tmp_path / "shop")
+    for number in range(6):
+        deliver(shop, FIRST.replace("\no", f"\np{number}"))
+    assert run_here(shop).is_ok
+    for file in (shop / "inbox").iterdir():
+        file.unlink()
+    second_version(shop)
+    undisturbed = copy_shop(shop, tmp_path / "undisturbed")
+    sluice(undisturbed, "batch", "carry", "orders", "orders_v2")
+    rows = "select * exclude (_run_id, _ingested_at) from raw.orders_v2 order by all"
+    counts = "select batch_id, status, read_count, accepted_count from ops.ingestion_log"
+    ledger = f"{counts} where source = 'orders_v2' order by 1"
+    assert run_here(undisturbed).is_ok
+    expected = ask(undisturbed, rows), ask(undisturbed, ledger)
+    store = Store(str(shop / "lake" / "data"), {})
+    for wanted in (1, 3, 5):
+        command = [sys.executable, "-m", "flows", "batch", "carry", "orders", "orders_v2", "--project", str(shop), "-q"]
+        child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while child.poll() is None and landed(store) < wanted:
+            time.sleep(0.002)
+        child.kill()
+        child.wait()
+        assert landed(store) >= wanted
+    sluice(shop, "batch", "carry", "orders", "orders_v2")
+    assert run_here(shop).is_ok
+    assert (ask(shop, rows), ask(shop, ledger)) == expected
+
+
+def landed(store: Store) -> int:
+    """How many batches raw.orders_v2 has."""
+    return sum("ledger" in commit.metadata for commit in read_commits(store, "raw.orders_v2", -1))

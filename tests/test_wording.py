@@ -34,6 +34,15 @@ def event(kind: str, subject: str, record_count: int | None = None, /, **details
             event("model-built", "marts.m", 31, decision="partitions", partitions=["a", None, "c", "d", "e"]),
             "marts.m: rebuilt a, null, c, d and 1 more, 31 rows",
         ),
+        (
+            event("request-retried", "readings", url="u", reason="u answered 503: nothing.", wait_seconds=1.23),
+            "readings: u answered 503: nothing. Asking again in 1.2 s",
+        ),
+        (
+            event("source-pulled", "readings", 2500, pages=3, requests=4),
+            "readings: 2,500 records in 3 pages, 4 requests",
+        ),
+        (event("source-unchanged", "readings", batches=1), "readings: the answer is that of the last pull"),
         (event("step-finished", "gate marts", outcome="ok", seconds=0.234), "gate marts: passed in 0.2 s"),
         (event("step-finished", "land sales", outcome="failed", seconds=1.26), "land sales: FAILED after 1.3 s"),
         (event("run-finished", "shop", 0, outcome="ok", seconds=4.537), "shop: run finished in 4.5 s"),

@@ -261,6 +261,6 @@ def _nested(session: Session, table: str, text: str, path: str, structure: objec
         words = frozenset(re.findall(r"[a-z]+", path.rsplit(".", 1)[-1].lower()))
         return {"logicalType": "number", "physicalType": number_type(session, values, words)}
     simple = {"VARCHAR": "string", "NULL": "string", "BIGINT": "integer", "UBIGINT": "integer", "BOOLEAN": "boolean"}
-    if structure in simple:
+    if isinstance(structure, str) and structure in simple:
         return {"logicalType": simple[str(structure)]}
     return {"logicalType": "array" if isinstance(structure, list) else "object", "physicalType": "json"}

@@ -16,6 +16,7 @@ MORE = ("has_more", "hasMore", "has_next", "hasNext", "has_next_page", "hasNextP
 PAGES = ("page", "page_number", "pageNumber", "current_page", "currentPage")
 OFFSETS = ("offset", "skip", "start")
 LIMITS = ("limit", "per_page", "perPage", "page_size", "pageSize", "count")
+RECORD_NAMES = ("data", "items", "results", "records", "rows", "value", "values", "entries", "content")
 LINK_NEXT = re.compile(r'<[^>]*>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 
 
@@ -27,7 +28,10 @@ def find_records(body: object) -> str | None:
     lists = list(_lists(body, ()))
     if lists:
         return ".".join(max(lists, key=lambda found: found[1])[0])
-    return "" if isinstance(body, dict) and body else None
+    if not isinstance(body, dict):
+        return None
+    empty = next((name for name in RECORD_NAMES if body.get(name) == []), "")
+    return empty if body else None
 
 
 def records_at(body: Any, path: str) -> list[Any]:

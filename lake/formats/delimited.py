@@ -13,7 +13,7 @@ from pathlib import Path
 from lake.archive import WorkingFile, measure_file
 from lake.engine import Session, literal, quote
 from lake.errors import SourceError
-from lake.formats.header import check_header, name_columns
+from lake.formats.header import check_header, name_columns, spell_as
 from lake.formats.lines import json_of, load_lines, pick_lines, write_texts
 from lake.formats.reading import Located
 
@@ -51,6 +51,10 @@ class DelimitedReading:
         options = f"ignore_errors = true, rejects_limit = 0, {rejects}"
         options += f", {LINE_FEEDS}" if self.records else ""
         return f"select * from {self._read_csv(self.file.path, self.header_lines, options)}"
+
+    def sample(self) -> str:
+        """Gives SQL for a look at the first rows; what it refuses is noted elsewhere."""
+        return replace(self, prefix=f"{self.prefix}_sample").select()
 
     def locate(self, session: Session, loaded: str) -> Located | None:
         """Says where the rows stand, or None when header, rows and refused records are not all the lines."""
@@ -193,10 +197,12 @@ def read_delimited(
     if file.byte_count == 0:
         raise SourceError("file-empty", f"{origin} is empty: it has not even a header.", cure="Deliver it again.")
     header = _header_line(file.path)
-    separator = delimiter or max(",;\t|", key=lambda mark: len(set(_fields(header, mark)) & set(expected)))
+    marks = (delimiter,) if delimiter else tuple(",;\t|")
+    spelled = {mark: spell_as(_fields(header, mark), expected) for mark in marks}
+    separator = max(marks, key=lambda mark: len(set(spelled[mark]) & set(expected)))
     if not has_header:
         return DelimitedReading(file, expected, separator, 0, prefix)
-    names = _fields(header, separator)
+    names = spelled[separator]
     check_header(names, expected, origin=origin)
     return DelimitedReading(file, names, separator, 1, prefix)
 

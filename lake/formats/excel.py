@@ -5,6 +5,7 @@ after nine decimals; its number is exact, and is written here with the 15 digits
 0.1, 3 has no point, and a text such as 0012 stays what it is. See docs/decisions/excel-by-calamine.md.
 """
 
+import zipfile
 from dataclasses import dataclass
 
 import fastexcel
@@ -14,12 +15,13 @@ import pyarrow as pa
 from lake.archive import WorkingFile
 from lake.engine import Session, literal, quote
 from lake.errors import SourceError
-from lake.formats.header import check_header, name_columns
+from lake.formats.header import check_header, name_columns, spell_as
 from lake.formats.lines import json_of
 from lake.formats.reading import Located
 
 WORKBOOKS = ("xlsx", "xlsb", "xls", "ods")
 ROWS_A_BATCH = 65_536
+MOST_UNPACKED_BYTES = 2 << 30  # a million rows of thirty cells; unless the contract's server says otherwise
 ENCRYPTED = "EncryptedPackage".encode("utf-16-le")  # the stream in which Office keeps a workbook with a password
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 HEAD_BYTES = 1 << 20
@@ -66,6 +68,10 @@ class ExcelReading:
         """Gives SQL for one text column per received column; rows without any value are no records."""
         return f"select {self._fields()} from {self._rows} where error is null order by line"
 
+    def sample(self) -> str:
+        """Gives what `select` gives: it leaves nothing behind."""
+        return self.select()
+
     def locate(self, session: Session, loaded: str) -> Located:
         """Says where the rows stand; those with an error cell are broken."""
         rule, category = ERROR_CELL
@@ -108,11 +114,15 @@ class ExcelReading:
 
 @dataclass(frozen=True)
 class SheetChoice:
-    """Which sheet (None: the first), on which of its rows the names stand, and whether there are names at all."""
+    """Which sheet (None: the first), on which of its rows the names stand, and whether there are names at all.
+
+    `most_bytes` is what the workbook may unpack to: its cells are held in memory.
+    """
 
     sheet: str | None = None
     header_row: int = 1
     has_header: bool = True
+    most_bytes: int = MOST_UNPACKED_BYTES
 
 
 def read_excel(
@@ -122,6 +132,7 @@ def read_excel(
 
     Raises SourceError when the workbook is broken or has a password, lacks the sheet, or the header is none.
     """
+    _expect_size(file, choice.most_bytes, origin)
     width = _load_sheet(session, file, choice.sheet, f"{prefix}_sheet", origin)
     first = choice.header_row + 1 if choice.has_header else choice.header_row
     if width == 0:
@@ -141,9 +152,24 @@ def read_excel(
     filled = _filled(session, prefix, width)
     places = tuple(place for place in range(width) if cells[place] or filled[place])
     names = name_columns(cells)
-    columns = tuple(names[place] for place in places)
+    columns = spell_as([names[place] for place in places], expected)
     check_header(columns, expected, origin=origin, line=choice.header_row)
     return ExcelReading(prefix, columns, places)
+
+
+def _expect_size(file: WorkingFile, most_bytes: int, origin: str) -> None:
+    """Raises SourceError when a workbook that is a zip says that it unpacks to more than is allowed."""
+    try:
+        with zipfile.ZipFile(file.path) as parts:
+            size = sum(part.file_size for part in parts.infolist())
+    except zipfile.BadZipFile:
+        size = file.byte_count
+    if size > most_bytes:
+        raise SourceError(
+            "workbook-too-large",
+            f"{origin} unpacks to {size:,} bytes; the limit is {most_bytes:,} bytes.",
+            cure="Deliver it in parts or as CSV, or raise `mostUnpackedBytes` of the contract's server.",
+        )
 
 
 def _load_sheet(session: Session, file: WorkingFile, sheet: str | None, table: str, origin: str) -> int:

@@ -11,6 +11,23 @@ def name_columns(cells: Sequence[str | None]) -> tuple[str, ...]:
     return tuple(name or f"column_{place}" for place, name in enumerate(found, 1))
 
 
+def spell_as(names: Sequence[str], expected: Sequence[str]) -> tuple[str, ...]:
+    """Gives names in the spelling that is expected where they differ from it in case or white space only.
+
+    A name that is there as expected stands for itself; two that mean the same are left as they are.
+    """
+    known = {_plain(name): name for name in expected}
+    plain = [_plain(name) for name in names]
+    return tuple(
+        known[key] if key in known and known[key] not in names and plain.count(key) == 1 else name
+        for name, key in zip(names, plain, strict=True)
+    )
+
+
+def _plain(name: str) -> str:
+    return "".join(name.split()).casefold()
+
+
 def check_header(names: Sequence[str], expected: Sequence[str], *, origin: str, line: int = 1) -> None:
     """Raises SourceError when a header cannot be one, repeats a name, or holds none of those expected, if any are."""
     if any("\0" in name for name in names):
@@ -20,7 +37,8 @@ def check_header(names: Sequence[str], expected: Sequence[str], *, origin: str, 
             cure="Deliver it as text, in the encoding that the contract declares.",
             line=line,
         )
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    plain = [name.casefold() for name in names]  # no SQL tells names apart that differ in case only
+    repeated = sorted({name for name, key in zip(names, plain, strict=True) if plain.count(key) > 1})
     if repeated:
         raise SourceError(
             "header-repeated",

@@ -7,7 +7,7 @@ from lake.contract import Contract
 from lake.engine import Session
 from lake.errors import SourceError
 from lake.formats.delimited import read_delimited
-from lake.formats.excel import WORKBOOKS, SheetChoice, read_excel
+from lake.formats.excel import MOST_UNPACKED_BYTES, WORKBOOKS, SheetChoice, read_excel
 from lake.formats.json_records import read_json, read_json_lines, read_json_pages
 from lake.formats.parquet import read_parquet
 from lake.formats.reading import Reading
@@ -40,10 +40,14 @@ def open_reading(session: Session, contract: Contract, delivery: Delivery, file:
     if delivery.format == "json":
         return read_json(session, file, expected=expected, prefix=PREFIX, origin=delivery.origin)
     if delivery.format == "parquet":
-        return read_parquet(session, file, origin=delivery.origin)
+        return read_parquet(session, file, origin=delivery.origin, expected=expected)
     if delivery.format in WORKBOOKS:
-        has_header = options.get("header", "true").lower() != "false"
-        choice = SheetChoice(options.get("sheet"), int(options.get("headerRow", 1)), has_header)
+        choice = SheetChoice(
+            sheet=options.get("sheet"),
+            header_row=int(options.get("headerRow", 1)),
+            has_header=options.get("header", "true").lower() != "false",
+            most_bytes=int(options.get("mostUnpackedBytes", MOST_UNPACKED_BYTES)),
+        )
         return read_excel(session, file, choice, expected=expected, prefix=PREFIX, origin=delivery.origin)
     raise SourceError(
         "format-unknown",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from lake.archive import WorkingFile
 from lake.engine import Session, literal, quote
 from lake.errors import SourceError
+from lake.formats.header import spell_as
 from lake.formats.lines import json_of
 from lake.formats.reading import Located
 
@@ -13,15 +14,20 @@ NESTED = ("STRUCT", "MAP", "UNION")
 
 @dataclass(frozen=True)
 class ParquetReading:
-    """One Parquet file; `line` is the number of the record, from 1."""
+    """One Parquet file; `line` is the number of the record, from 1. `stored` are the columns as it spells them."""
 
     file: WorkingFile
     columns: tuple[str, ...]
     types: tuple[str, ...]
+    stored: tuple[str, ...]
 
     def select(self) -> str:
         """Gives SQL for one text column per column of the file."""
         return f"select {self._texts()} from {self._scan()}"
+
+    def sample(self) -> str:
+        """Gives what `select` gives: it leaves nothing behind."""
+        return self.select()
 
     def locate(self, session: Session, loaded: str) -> Located:  # noqa: ARG002  # the protocol's
         """Says where the rows stand: in their order."""
@@ -47,13 +53,13 @@ class ParquetReading:
 
     def _texts(self) -> str:
         return ", ".join(
-            f"cast({f'to_json({quote(name)})' if _is_nested(kind) else quote(name)} as varchar) as {quote(name)}"
-            for name, kind in zip(self.columns, self.types, strict=True)
+            f"cast({f'to_json({quote(stored)})' if _is_nested(kind) else quote(stored)} as varchar) as {quote(name)}"
+            for name, kind, stored in zip(self.columns, self.types, self.stored, strict=True)
         )
 
 
-def read_parquet(session: Session, file: WorkingFile, *, origin: str) -> ParquetReading:
-    """Opens a Parquet file; raises SourceError when it is none."""
+def read_parquet(session: Session, file: WorkingFile, *, origin: str, expected: tuple[str, ...] = ()) -> ParquetReading:
+    """Opens a Parquet file; `expected` are the source names the contract knows. Raises SourceError when it is none."""
     try:
         described = session.rows(f"describe (from read_parquet({literal(str(file.path))}, hive_partitioning = false))")
     except session.failure as error:
@@ -62,7 +68,8 @@ def read_parquet(session: Session, file: WorkingFile, *, origin: str) -> Parquet
             f"{origin} is no readable Parquet file: {str(error).splitlines()[0]}",
             cure="Deliver it whole again.",
         ) from error
-    return ParquetReading(file, tuple(row[0] for row in described), tuple(row[1] for row in described))
+    names, types = tuple(row[0] for row in described), tuple(row[1] for row in described)
+    return ParquetReading(file, spell_as(names, expected), types, names)
 
 
 def _is_nested(sql_type: str) -> bool:

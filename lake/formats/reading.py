@@ -31,6 +31,10 @@ class Reading(Protocol):
         """Gives SQL for one text column per received column, a row per record, in the order received."""
         ...
 
+    def sample(self) -> str:
+        """Gives SQL as `select` does, for a look at the first rows that leaves nothing behind for `locate`."""
+        ...
+
     def locate(self, session: Session, loaded: str) -> "Located | None":
         """Says where the rows of the loaded table stand; None when rows and lines do not add up."""
         ...

@@ -12,7 +12,6 @@ from lake.run import Run
 from lake.sources.delivery import Delivery, Receipt
 from lake.table_versions import DataFile, StagedFiles, TableVersion
 
-BATCH_ID_DIGITS = 32  # of the sha256: 128 bits, beyond any accident
 RECORD_ID_DIGITS = 16
 SETTLING_SECONDS = 2  # coarser than any file system tells time
 NANOSECONDS = 1_000_000_000
@@ -68,7 +67,7 @@ def raw_name(contract: Contract) -> str:
 def identify(contract: Contract, delivery: Delivery, run: Run) -> Batch:
     """Reads a delivery once, for its digest, and gives it its identity."""
     receipt = receive(delivery)
-    batch_id = delivery.batch_id or receipt.digest[:BATCH_ID_DIGITS]
+    batch_id = delivery.batch_id or receipt.batch_id
     return Batch(contract, delivery, receipt, batch_id, _attempt_id(run), run.clock())
 
 

@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 
 from lake.archive import check_unchanged, keep, make_working_file
 from lake.contract import Contract
-from lake.engine import Session, literal, quote, scan_sql
+from lake.engine import Session, literal, quote, room_for_engine, scan_sql
 from lake.errors import CommitConflict, SourceError, TableError
 from lake.formats.opening import open_reading
 from lake.formats.reading import Located, Reading
 from lake.landing.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, raw_name
 from lake.landing.committing import landing_of
-from lake.landing.drift import Drift, accept_columns
+from lake.landing.drift import Drift
 from lake.landing.duplicates import find_duplicates
 from lake.landing.promises import promise_of, to_property
+from lake.landing.received_columns import judge_columns, note_unfit
 from lake.landing.validation import typed_select
 from lake.landing.widening import MANY_ROWS, fit_raw
 from lake.quarantine import stage_refused
@@ -109,15 +110,16 @@ def judge(
         batch.delivery, batch.receipt, session.scratch, contract.server.options.get("encoding", "utf-8")
     )
     reading = open_reading(session, contract, batch.delivery, file)
-    drift = accept_columns(contract, reading.columns, batch.delivery.origin)
+    drift = judge_columns(session, contract, reading, base, batch, run)
     reading, located = _load(session, contract, reading, drift)
     check_unchanged(batch.delivery, batch.receipt)
+    note_unfit(session, contract, reading, drift, batch, run)
     session.execute(f"create or replace view landing.numbered as {located.numbered}")
     is_whole = contract.load == "replace" and without is None and replayed is None
     show_raw(session, contract, replace(base, files=()) if is_whole and base is not None else base, without)
     columns = [column.name for column in contract.columns]
     find_duplicates(session, contract, columns, "landing.rows", f"raw.{quote(contract.source)}")
-    loaded = _Loaded(reading, located, (*columns, *drift.added))
+    loaded = _Loaded(reading, located, (*columns, *(kept for _, kept in drift.added)))
     prepared = _split(session, store, batch, run, loaded, base, replayed)
     if is_whole and base is not None:
         prepared = replace(prepared, replaced=base.files)
@@ -177,7 +179,8 @@ def _load(session: Session, contract: Contract, reading: Reading, drift: Drift) 
 
 def _load_rows(session: Session, contract: Contract, reading: Reading, drift: Drift) -> None:
     select = typed_select(contract, reading.columns, reading.select(), drift)
-    session.execute(f"create or replace table landing.rows as {select}")
+    with room_for_engine(session.scratch):
+        session.execute(f"create or replace table landing.rows as {select}")
 
 
 def _split(

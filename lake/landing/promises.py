@@ -5,8 +5,8 @@ by drift) stand in one property of the table, so that they go where it goes: int
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from lake.contract import Contract, major_of, versioned_name
 from lake.errors import ContractError
@@ -17,26 +17,33 @@ PROPERTY = "promise"
 
 @dataclass(frozen=True)
 class Promise:
-    """What a contract promised beside types; `version` is that of the contract which first said so."""
+    """What a contract promised beside types; `version` is that of the contract which first said so.
+
+    `restricted` are the columns nobody is to see, with the names they were received under: that promise holds when the
+    contract is gone and its table is still there.
+    """
 
     version: str
     columns: tuple[str, ...]
     key: tuple[str, ...]
     required: tuple[str, ...]
+    restricted: Mapping[str, str] = field(default_factory=dict)
 
     def is_kept_as(self, other: "Promise") -> bool:
         """Whether another promise says the same, in whatever order and under whatever version."""
         return all({*mine} == {*theirs} for mine, theirs in zip(self._parts, other._parts, strict=True))
 
     @property
-    def _parts(self) -> tuple[tuple[str, ...], ...]:
-        return self.columns, self.key, self.required
+    def _parts(self) -> tuple[Collection[object], ...]:
+        return self.columns, self.key, self.required, self.restricted.items()
 
 
 def promise_of(contract: Contract) -> Promise:
     """Gives what a contract promises."""
     required = tuple(column.name for column in contract.columns if column.required)
-    return Promise(contract.version, tuple(column.name for column in contract.columns), contract.key, required)
+    restricted = {column.name: column.source_name for column in contract.columns if column.privacy == "restricted"}
+    names = tuple(column.name for column in contract.columns)
+    return Promise(contract.version, names, contract.key, required, restricted)
 
 
 def to_property(promise: Promise) -> dict[str, str]:
@@ -49,7 +56,8 @@ def promise_in(found: TableVersion) -> Promise | None:
     if PROPERTY not in found.properties:
         return None
     said = json.loads(found.properties[PROPERTY])
-    return Promise(said["version"], *(tuple(said[name]) for name in ("columns", "key", "required")))
+    columns, key, required = (tuple(said[name]) for name in ("columns", "key", "required"))
+    return Promise(said["version"], columns, key, required, said.get("restricted", {}))
 
 
 def expect_kept(contract: Contract, found: TableVersion, narrowed: Sequence[tuple[str, str, str]]) -> None:

@@ -13,14 +13,14 @@ from lake.contract import Contract
 from lake.engine import Session, literal, quote, scan_sql
 from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
-from lake.landing.batch import BATCH_ID_DIGITS, Batch, PreparedBatch, identify, raw_name
+from lake.landing.batch import Batch, PreparedBatch, identify, raw_name
 from lake.landing.committing import set_aside
 from lake.landing.judging import archiving, judge
 from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
 from lake.sources.archives import MEMBER, is_archive, recall_member, split_origin
-from lake.sources.delivery import PULL, Delivery
+from lake.sources.delivery import BATCH_ID_DIGITS, PULL, Delivery
 from lake.sources.files import file_delivery
 from lake.sources.visit import position_of
 from lake.staged_files import stage_files
@@ -70,6 +70,10 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
 
 
 def _recalled(store: Store, contract: Contract, record: BatchRecord, folder: Path) -> Delivery:
+    if record.kind == PULL:
+        form = contract.server.format
+        pages = fetch(store, record.checksum, folder / f"{record.batch_id}.{form}")
+        return Delivery(record.origin, pages, form)
     container, member = split_origin(record.origin) if record.kind == MEMBER else (record.origin, "")
     name = f"{record.batch_id}.{contract.server.format}" if record.kind == PULL else Path(container).name
     target = fetch(store, record.checksum, folder / name)

@@ -10,8 +10,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from lake.errors import TableError
-from lake.landing.batch import BATCH_ID_DIGITS, Batch, PreparedBatch
+from lake.landing.batch import Batch, PreparedBatch
 from lake.ledger import BatchRecord
+from lake.sources.delivery import BATCH_ID_DIGITS
 
 MAY_BE_EMPTY = re.compile(r"row_count\s*(>=\s*0\b|between\s+0\s+and\b)")  # as a contract's rule says it
 NANOSECONDS_A_SECOND = 1_000_000_000

@@ -45,7 +45,7 @@ def typed_select(contract: Contract, received: Sequence[str], source_sql: str, d
 
     Contract columns that were not received read as missing; columns that drift adds are kept as text.
     """
-    names = [column.name for column in contract.columns] + list(drift.added)
+    names = [column.name for column in contract.columns] + [kept for _, kept in drift.added]
     return f"""
         select {", ".join(quote(name) for name in names)}, {_reasons_sql(contract, drift)} as _reasons
         from (
@@ -105,14 +105,14 @@ def rule_columns(expression: str, contract: Contract) -> list[str]:
     return [column.name for column in contract.columns if column.name.lower() in named]
 
 
-def _typed_columns(contract: Contract, received: Sequence[str], extra: Sequence[str]) -> list[str]:
+def _typed_columns(contract: Contract, received: Sequence[str], extra: Sequence[tuple[str, str]]) -> list[str]:
     found = set(received)
     selected = []
     for column in contract.columns:
         text = quote(column.source_name) if column.source_name in found else "null::varchar"
         selected.append(f"{_value(column, text)} as {quote(column.name)}")
         selected.append(f"{text} as {_text(column)}")
-    return selected + [quote(name) for name in extra]
+    return selected + [f"{quote(name)} as {quote(kept)}" for name, kept in extra]
 
 
 def _text(column: Column) -> str:

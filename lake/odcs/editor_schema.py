@@ -2,7 +2,8 @@
 
 Nothing is written twice: the names and their values come from the tables that the readers themselves go by. Those of a
 server's type are the constants of its file whose names end in `OPTIONS`, `PROPERTIES` or `KINDS`: names in a tuple, or
-names to what says how to fill them (its `cure`); `CHOICES` there lists the values of those that have a few.
+names to what says how to fill them (its `cure`). `CHOICES` there, or a constant of the property's name, such as
+`INTAKES`, lists the values of those that have a few.
 """
 
 import copy
@@ -22,6 +23,8 @@ from lake.odcs.servers.reading import READERS
 TITLE = "A data contract as Sluice reads it: ODCS v3.1 and v3.2, one table, with custom properties of Sluice"
 TABLE_SUFFIXES = ("OPTIONS", "PROPERTIES", "KINDS")
 ELSEWHERE = ("NOT_OPTIONS",)  # keys of ODCS, which bear such a name for another reason
+
+SERVERS = "lake.odcs.servers"
 
 Schema = dict[str, Any]
 
@@ -49,13 +52,26 @@ def server_properties(kind: str) -> dict[str, Schema]:
     """Gives the custom properties of a server's type, each with what its value may be."""
     module = sys.modules[READERS[kind].__module__]
     choices: Mapping[str, tuple[str, ...]] = getattr(module, "CHOICES", {})
+    listed = _listed_values()
     found: dict[str, Schema] = {}
     for constant, table in vars(module).items():
         if constant.endswith(TABLE_SUFFIXES) and constant not in ELSEWHERE and isinstance(table, tuple | Mapping):
             for name in table:
                 told = table[name] if isinstance(table, Mapping) else None
-                found[name] = {**_meaning(name, told), **_values(choices.get(name))}
+                found[name] = {**_meaning(name, told), **_values(choices.get(name) or listed.get(name.lower()))}
     return found
+
+
+def _listed_values() -> dict[str, tuple[str, ...]]:
+    """Gives the values of properties whose file lists them in a constant of their own name: `INTAKES` of `intake`."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(f"{SERVERS}.")]
+    return {
+        name: values
+        for module in modules
+        for constant, values in vars(module).items()
+        if constant.isupper() and isinstance(values, tuple) and all(isinstance(value, str) for value in values)
+        for name in (constant.lower(), constant.lower().removesuffix("s"))
+    }
 
 
 def _servers() -> Iterator[Schema]:

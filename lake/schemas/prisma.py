@@ -234,7 +234,7 @@ def _relate(table: TableDraft, names: Mapping[str, str], relation: Mapping[str, 
     if len(fields) == 1 and len(references) == 1:
         table.change(names.get(fields[0], fields[0]), refers_to=f"{relation['model']}.{references[0]}")
     elif fields:
-        table.notes.append(f"{', '.join(fields)} refer to {relation['model']}, which is not checked")
+        table.notes.append(f"the reference of {', '.join(fields)} to {relation['model']} is not checked")
 
 
 def _constrain(

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlglot import exp
 
-from lake.schemas.sql_checks import Check, literal_text, read_checks
-from lake.schemas.sql_types import Typed
-from lake.schemas.table import Keys, OperationalColumn, OperationalRule, TableDraft, with_option
+from lake.schemas.sql_checks import BOUNDS, Check, literal_text, read_checks
+from lake.schemas.sql_types import SERIALS, Typed
+from lake.schemas.table import Keys, OperationalColumn, OperationalRule, TableDraft, string, with_option
 
 LISTABLE = ("string", "integer", "number", "date")
 BOUNDED = ("integer", "number", "date", "timestamp")
@@ -18,18 +18,21 @@ def add_column(table: TableDraft, entry: exp.ColumnDef, typed: Typed, line: int,
     """Adds a column as it is declared, its own constraints included."""
     keys, notes = typed
     name = entry.name
-    table.columns[name] = OperationalColumn(name, line, keys, description=comment, notes=notes)
+    is_counted = entry.kind is not None and entry.kind.this in SERIALS
+    table.columns[name] = OperationalColumn(name, line, keys, is_counted, description=comment, notes=notes)
     for constraint in entry.args.get("constraints") or ():
-        _constrain(table, name, constraint.kind, line)
+        _constrain(table, name, constraint.args.get("kind"), line)
 
 
-def _constrain(table: TableDraft, name: str, kind: exp.Expr, line: int) -> None:
+def _constrain(table: TableDraft, name: str, kind: exp.Expr | None, line: int) -> None:
     if isinstance(kind, exp.NotNullColumnConstraint):
         table.change(name, required=not kind.args.get("allow_null"))
     elif isinstance(kind, exp.PrimaryKeyColumnConstraint):
         table.key = (*table.key, name)
     elif isinstance(kind, exp.UniqueColumnConstraint):
         table.change(name, unique=True)
+    elif isinstance(kind, exp.GeneratedAsIdentityColumnConstraint):
+        table.change(name, required=True)
     elif isinstance(kind, exp.DefaultColumnConstraint):
         _default(table, name, kind.this)
     elif isinstance(kind, exp.CommentColumnConstraint):
@@ -38,6 +41,26 @@ def _constrain(table: TableDraft, name: str, kind: exp.Expr, line: int) -> None:
         _check(table, kind.this, f"{table.name}_{name}_check", line)
     elif isinstance(kind, exp.Reference):
         _reference(table, [name], kind)
+
+
+def add_untyped(table: TableDraft, name: str, line: int) -> None:
+    """Adds a column that is declared without a type, as SQLite allows."""
+    table.columns[name] = OperationalColumn(name, line, string(), notes=("declared without a type, so kept as text",))
+
+
+def retype(table: TableDraft, name: str, typed: Typed) -> None:
+    """Gives a column another type; what its checks say stays true where the new type is of the same kind."""
+    known = table.find(name)
+    if known is None:
+        return
+    before, (keys, notes) = table.columns[known].keys, typed
+    if before["logicalType"] == keys["logicalType"]:
+        options = before.get("logicalTypeOptions")
+        for key in BOUNDS.values():
+            if isinstance(options, Mapping) and key in options:
+                keys = with_option(keys, key, options[key])
+        keys = {**keys, **({"enum": before["enum"]} if "enum" in before and "enum" not in keys else {})}
+    table.change(known, keys=keys, notes=notes)
 
 
 def add_constraint(table: TableDraft, entry: exp.Expr, line: int) -> None:
@@ -88,7 +111,7 @@ def _reference(table: TableDraft, names: list[str], reference: exp.Expr | None) 
     if len(names) == 1 and len(columns) == 1 and other:
         table.change(names[0], refers_to=f"{other}.{columns[0]}")
     elif other:
-        table.notes.append(f"{', '.join(names)} refer to {other}, which is not checked")
+        table.notes.append(f"the reference of {', '.join(names)} to {other} is not checked")
 
 
 def _check(table: TableDraft, condition: exp.Expr, name: str, line: int) -> None:

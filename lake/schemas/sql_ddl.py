@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from lake.errors import ContractError
-from lake.schemas.sql_columns import add_column, add_constraint
+from lake.schemas.sql_columns import add_column, add_constraint, add_untyped, retype
 from lake.schemas.sql_types import TEXT_EXTENSIONS, Typed, sql_type_keys
 from lake.schemas.table import OperationalTable, TableDraft, malformed, string
 
@@ -30,6 +31,10 @@ DIALECTS = (
 )
 DATA_BLOCK = re.compile(r"(?ms)^COPY [^;]* FROM stdin;\n.*?^\\\.$")
 COMMAND = re.compile(r"(?m)^\\.*$")  # of psql, such as \connect
+BATCH_END = re.compile(r"(?im)^\s*go\s*$")  # of SQL Server's clients
+CLUSTERED = re.compile(r"(?i)\b(non)?clustered\b")
+CHECKED = re.compile(r"(?i)\bwith\s+(no)?check\s+add\b")
+ENABLED = re.compile(r"(?i)\b(enable|disable)(\s+(no)?validate)?\b")  # of Oracle's constraints
 DOMAIN = re.compile(
     r"(?is)create\s+domain\s+(?:\w+\.)?\"?(\w+)\"?\s+(?:as\s+)?(.+?)(?=\s+(?:constraint|check|not|null|default|collate)\b|$)"
 )
@@ -45,6 +50,13 @@ class _Reading:
     dialect: str
     tables: dict[str, TableDraft] = field(default_factory=dict)
     types: dict[str, Typed] = field(default_factory=dict)
+
+    def table(self, name: str, schema: str = "") -> TableDraft | None:
+        """Gives the table that a statement means, by its schema or, where that is not said, by its name alone."""
+        found = self.tables.get(f"{schema}.{name}".lower()) or self.tables.get(f".{name}".lower())
+        if found is None and not schema:
+            found = next((table for key, table in self.tables.items() if key.endswith(f".{name}".lower())), None)
+        return found
 
     def comment_on_line(self, line: int) -> str:
         """Gives the `--` comment at the end of a line."""
@@ -75,16 +87,22 @@ def read_sql_ddl(path: Path, text: str, dialect: str = "postgres") -> tuple[Oper
         cure = f"Use one of {', '.join(DIALECTS)}."
         raise ContractError("schema-dialect-unknown", f"There is no SQL dialect '{dialect}'.", cure=cure, path=path)
     logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot parse whole is of no concern here
-    reading = _Reading(path, _without_data(text), dialect)
+    reading = _Reading(path, _plain(text, dialect), dialect)
     for tokens in _statements(reading):
         _read_statement(reading, tokens)
+    names = Counter(table.name.lower() for table in reading.tables.values())
+    for table in reading.tables.values():
+        if names[table.name.lower()] > 1 and table.aliases:
+            table.name = table.aliases[0]  # the same name in two schemas
     return tuple(table.finished(path) for table in reading.tables.values())
 
 
-def _without_data(text: str) -> str:
-    """Gives a dump without its rows and without psql's own commands; the lines keep their numbers."""
+def _plain(text: str, dialect: str) -> str:
+    """Gives a script without rows and without what its client alone understands; the lines keep their numbers."""
     text = DATA_BLOCK.sub(lambda found: "\n" * found[0].count("\n"), text)
-    return COMMAND.sub("", text)
+    if dialect == "tsql":
+        return CHECKED.sub("add", CLUSTERED.sub("", BATCH_END.sub(";", text)))
+    return ENABLED.sub("", text) if dialect == "oracle" else COMMAND.sub("", text)
 
 
 def _statements(reading: _Reading) -> Iterator[list[Token]]:
@@ -163,15 +181,25 @@ def _create_table(reading: _Reading, tree: exp.Create, line: int) -> None:
     table = TableDraft(name, line, description=_table_comment(tree))
     schema = tree.this.this.db
     table.aliases = (f"{schema}.{name}",) if schema else ()
-    reading.tables[name.lower()] = table
+    reading.tables[f"{schema}.{name}".lower()] = table
     constraints = []
     for entry in tree.this.expressions:
         if isinstance(entry, exp.ColumnDef):
             _add(reading, table, entry, line)
+        elif isinstance(entry, (exp.Identifier, exp.Column)):
+            named = entry.find(exp.Identifier)
+            add_untyped(table, entry.name, line if named is None else int(named.meta.get("line", line)))
+        elif isinstance(entry, exp.LikeProperty):
+            table.notes.append(f"the columns of {entry.this.name}, which the table is like")
         else:
             constraints.append(entry)
     for entry in constraints:
         add_constraint(table, entry, line)
+    inherited = tree.find(exp.InheritsProperty)
+    if inherited is not None:
+        table.notes.append(
+            f"the columns of {', '.join(each.name for each in inherited.expressions)}, which it inherits"
+        )
 
 
 def _table_comment(tree: exp.Create) -> str:
@@ -188,7 +216,7 @@ def _add(reading: _Reading, table: TableDraft, entry: exp.ColumnDef, line: int) 
 
 
 def _unique_index(reading: _Reading, tree: exp.Create) -> None:
-    table = reading.tables.get(tree.this.args["table"].name.lower())
+    table = reading.table(tree.this.args["table"].name, tree.this.args["table"].db)
     parameters = tree.this.args.get("params")
     columns = [] if parameters is None else parameters.args.get("columns") or []
     if table is not None and len(columns) == 1 and not (parameters and parameters.args.get("where")):
@@ -198,7 +226,7 @@ def _unique_index(reading: _Reading, tree: exp.Create) -> None:
 
 
 def _alter(reading: _Reading, tree: exp.Alter, line: int) -> None:
-    table = reading.tables.get(tree.this.name.lower())
+    table = reading.table(tree.this.name, tree.this.db)
     if table is None:
         return
     for action in tree.args.get("actions") or ():
@@ -223,8 +251,7 @@ def _alter(reading: _Reading, tree: exp.Alter, line: int) -> None:
 def _alter_column(reading: _Reading, table: TableDraft, action: exp.AlterColumn, line: int) -> None:
     name, kind = action.this.name, action.args.get("dtype")
     if isinstance(kind, exp.DataType):
-        keys, notes = reading.typed(kind, line)
-        table.change(name, keys=keys, notes=notes)
+        retype(table, name, reading.typed(kind, line))
     if action.args.get("allow_null") is not None:
         table.change(name, required=not action.args["allow_null"])
 
@@ -232,16 +259,16 @@ def _alter_column(reading: _Reading, table: TableDraft, action: exp.AlterColumn,
 def _comment(reading: _Reading, tree: exp.Comment, kind: str) -> None:
     words = "" if tree.expression is None else tree.expression.name
     if kind == "COLUMN" and isinstance(tree.this, exp.Column):
-        table = reading.tables.get(tree.this.table.lower())
+        table = reading.table(tree.this.table, tree.this.db)
         if table is not None:
             table.change(tree.this.name, description=words)
-    elif kind == "TABLE" and (table := reading.tables.get(tree.this.name.lower())) is not None:
+    elif kind == "TABLE" and (table := reading.table(tree.this.name, tree.this.db)) is not None:
         table.description = words
 
 
 def _unread(reading: _Reading, tree: exp.Command, line: int) -> None:
     words = str(tree.expression or "")
     named = re.search(r"(?i)table\s+(?:only\s+)?(?:if\s+exists\s+)?(?:\"?\w+\"?\.)?\"?(\w+)", words)
-    table = None if named is None else reading.tables.get(named[1].lower())
+    table = None if named is None else reading.table(named[1])
     if table is not None and not IDLE_ALTERATIONS.search(words):
         table.notes.append(f"line {line}: 'alter {' '.join(words.split())[:80]}' was not taken into account")

@@ -9,13 +9,15 @@ from sqlglot.expressions.datatypes import DType as T
 from lake.schemas.table import decimal, instant, integer, json_value, number, string, wall_clock
 
 MOST_DIGITS = 38
-UNSIZED = {"mysql": (10, 0), "tsql": (18, 0), "oracle": (38, 0), "snowflake": (38, 0), "redshift": (18, 0)}
+UNSIZED = {"mysql": (10, 0), "tsql": (18, 0), "snowflake": (38, 0), "redshift": (18, 0)}
 UNKNOWN_SIZE = (38, 9)
 TEXT_EXTENSIONS = frozenset({"citext", "ltree", "tsvector", "macaddr", "macaddr8", "cidr", "xml", "bpchar"})
 CENTS, TEN_THOUSANDTHS = (19, 2), (19, 4)
 
 Typed = tuple[dict[str, object], tuple[str, ...]]  # the keys of a type, and what they leave out
 
+SERIALS = (T.SERIAL, T.BIGSERIAL, T.SMALLSERIAL)  # never null
+FINE_CLOCKS = (T.TIMESTAMPNTZ, T.TIMESTAMP_NS, T.TIMESTAMP_MS, T.TIMESTAMP_S)
 WHOLE: Mapping[T, Callable[[], dict[str, object]]] = {
     **dict.fromkeys((T.BIGINT, T.BIGSERIAL), lambda: integer("bigint")),
     **dict.fromkeys((T.INT, T.SERIAL, T.MEDIUMINT), lambda: integer("integer")),
@@ -25,6 +27,7 @@ WHOLE: Mapping[T, Callable[[], dict[str, object]]] = {
     T.USMALLINT: lambda: integer("integer", is_unsigned=True),
     T.UMEDIUMINT: lambda: integer("integer", is_unsigned=True),
     T.UINT: lambda: integer("bigint", is_unsigned=True),
+    T.INT128: lambda: integer("decimal(38,0)"),
     T.UBIGINT: lambda: integer("decimal(20,0)", is_unsigned=True),
 }
 PLAIN: Mapping[T, Callable[[], dict[str, object]]] = {
@@ -36,7 +39,7 @@ PLAIN: Mapping[T, Callable[[], dict[str, object]]] = {
     T.SMALLMONEY: lambda: decimal(*TEN_THOUSANDTHS),
     T.UUID: lambda: string(named="uuid"),
     **dict.fromkeys((T.DATE, T.DATE32), lambda: {"logicalType": "date"}),
-    **dict.fromkeys((T.TIMESTAMP, T.DATETIME, T.DATETIME2, T.SMALLDATETIME, T.TIMESTAMPNTZ), wall_clock),
+    **dict.fromkeys((T.TIMESTAMP, T.DATETIME, T.DATETIME2, T.SMALLDATETIME, *FINE_CLOCKS), wall_clock),
     **dict.fromkeys((T.TIMESTAMPTZ, T.TIMESTAMPLTZ), instant),
     **dict.fromkeys((T.JSON, T.JSONB, T.OBJECT, T.STRUCT, T.MAP), json_value),
 }
@@ -49,10 +52,9 @@ BYTES = frozenset({T.BINARY, T.VARBINARY, T.BLOB, T.MEDIUMBLOB, T.LONGBLOB, T.TI
 def sql_type_keys(kind: exp.DataType, dialect: str) -> Typed:
     """Gives the ODCS keys of a type and what they do not say; a type the lake cannot hold is text."""
     sizes = type_sizes(kind)
-    if kind.this == T.TINYINT and sizes == [1] and dialect == "mysql":
-        return {"logicalType": "boolean"}, ("MySQL's tinyint(1): delivered as 0 and 1, or as true and false",)
-    if kind.this == T.BIT and sizes in ([], [1]):
-        return {"logicalType": "boolean"}, ()
+    own = _of_dialect(kind.this, sizes, dialect)
+    if own is not None:
+        return own
     if kind.this in PLAIN:
         return PLAIN[kind.this](), ()
     if kind.this in (T.DECIMAL, T.BIGDECIMAL, T.UDECIMAL):
@@ -66,6 +68,19 @@ def sql_type_keys(kind: exp.DataType, dialect: str) -> Typed:
     if kind.this in (T.ARRAY, T.LIST):
         return json_value("array"), (f"{kind.sql(dialect)}: a list, read as JSON such as [1,2]",)
     return string(), (f"{kind.sql(dialect)}: {_why_text(kind)}",)
+
+
+def _of_dialect(kind: T, sizes: Sequence[int], dialect: str) -> Typed | None:
+    """Gives what a type means to one database and to no other."""
+    if kind == T.TINYINT and sizes == [1] and dialect == "mysql":
+        return {"logicalType": "boolean"}, ("MySQL's tinyint(1): delivered as 0 and 1, or as true and false",)
+    if kind == T.BIT and list(sizes) in ([], [1]):
+        return {"logicalType": "boolean"}, ()
+    if kind == T.DATE and dialect == "oracle":
+        return wall_clock(), ("Oracle's date has a time of day",)
+    if kind == T.MONEY and dialect == "tsql":
+        return decimal(*TEN_THOUSANDTHS), ()
+    return None
 
 
 def type_sizes(kind: exp.DataType) -> list[int]:

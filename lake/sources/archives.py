@@ -20,7 +20,7 @@ from lake.archive import file_state, receive
 from lake.compression import COMPRESSIONS, UNREADABLE, Compression, compression_of, open_plain
 from lake.disk import is_no_room, room_to_write
 from lake.errors import SourceError
-from lake.sources.delivery import Delivery
+from lake.sources.delivery import BATCH_ID_DIGITS, Delivery
 from lake.sources.naming import format_of
 from lake.sources.visit import Visit
 
@@ -32,7 +32,6 @@ MOST_MEMBERS = 10_000  # each is a batch, and each batch is a commit
 CHUNK_BYTES = 1 << 20
 TAR_BLOCK_BYTES = 512
 LOCKED = 0x1  # the flag of a zip's member that has a password
-BATCH_ID_DIGITS = 32
 BROKEN = (*UNREADABLE, zipfile.BadZipFile, tarfile.TarError, NotImplementedError, UnicodeDecodeError)
 
 
@@ -55,15 +54,18 @@ def is_archive(path: Path) -> bool:
     return path.suffix.lower() == ".zip" or _tar_compression(path) is not None
 
 
-def member_deliveries(visit: Visit, whole: Delivery) -> Iterator[Delivery]:
-    """Gives the members of an archive that are not in the lake, or the archive itself with the fault it has."""
+def member_deliveries(visit: Visit, whole: Delivery, *, again: bool = False) -> Iterator[Delivery]:
+    """Gives the members of an archive, or the archive itself with the fault it has.
+
+    Nothing is given when all of them were decided on and are untouched since, unless that is asked for `again`.
+    """
     state = whole.state or file_state(whole.path)
-    if visit.has_decided(whole.origin, state):
+    if not again and visit.has_decided(whole.origin, state):
         return
     try:
         known = [member for member in _list(visit, whole) if not member.is_hidden]
         wanted = [member for member in known if _format(member)]
-        if wanted and all(visit.has_decided(_origin(whole, member), state) for member in wanted):
+        if not again and wanted and all(visit.has_decided(_origin(whole, member), state) for member in wanted):
             return
         whole = replace(whole, receipt=receive(whole))
         _check(visit, whole, known)

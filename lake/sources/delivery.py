@@ -11,6 +11,7 @@ from lake.errors import SourceError
 PULL = "pull"  # the kind of a delivery that is pages of an API, one after the other
 
 Fate = Literal["landed", "held", "refused"]
+BATCH_ID_DIGITS = 32  # of the sha256: 128 bits, beyond any accident
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class Receipt:
     byte_count: int
     newline_count: int
     state: tuple[int, int, int]
+
+    @property
+    def batch_id(self) -> str:
+        """The id of a batch that is known by its content."""
+        return self.digest[:BATCH_ID_DIGITS]
 
     @property
     def state_text(self) -> str:

@@ -3,12 +3,29 @@
 from collections.abc import Iterator, Mapping
 
 from lake.errors import SourceError
+from lake.sources.bucket import object_deliveries
+from lake.sources.bucket_uploads import bucket_upload_deliveries
 from lake.sources.delivery import Delivery
 from lake.sources.files import file_deliveries
 from lake.sources.http.pull import pull_deliveries
+from lake.sources.intake import UPLOADS
+from lake.sources.uploads import upload_deliveries
 from lake.sources.visit import Source, Visit
 
-SOURCES: Mapping[str, Source] = {"local": file_deliveries, "api": pull_deliveries}
+
+def local_deliveries(visit: Visit) -> Iterator[Delivery]:
+    """Gives the files of a folder as they lie there, or takes them as uploads and moves them."""
+    is_intake = visit.contract.server.options.get("intake") == UPLOADS
+    return upload_deliveries(visit) if is_intake else file_deliveries(visit)
+
+
+def bucket_deliveries(visit: Visit) -> Iterator[Delivery]:
+    """Gives the objects of a bucket as they lie there, or takes them as uploads and moves them."""
+    is_intake = visit.contract.server.options.get("intake") == UPLOADS
+    return bucket_upload_deliveries(visit) if is_intake else object_deliveries(visit)
+
+
+SOURCES: Mapping[str, Source] = {"local": local_deliveries, "api": pull_deliveries, "s3": bucket_deliveries}
 
 
 def open_source(visit: Visit) -> Iterator[Delivery]:

@@ -1,5 +1,6 @@
 """A server of type `api`: records that an HTTP API gives page by page, as the server's custom properties say."""
 
+import codecs
 import json
 import re
 from collections.abc import Mapping
@@ -9,11 +10,15 @@ from urllib.parse import urlsplit
 from lake.contract import Contract, Server
 from lake.errors import ContractError
 from lake.odcs.document import Part, check_keys, did_you_mean, value_text
-from lake.odcs.servers.payload import PAYLOAD_OPTIONS, read_options
+from lake.odcs.servers.payload import read_options
 from lake.odcs.servers.properties import CHOICES, KINDS, SPAN, span_seconds
 
 API_KEYS = ("server", "type", "location", "id", "description", "environment", "roles", "customProperties")
 FORMATS = CHOICES["format"]
+PAGE_OPTIONS = ("delimiter", "header", "recordPath")
+SECRET_NAME = re.compile(
+    r"(?i)(proxy-)?authorization|cookie|(.*[-_])?(password|secret)|(.*[-_])?(api|access|auth|subscription)[-_]?(key|token)"
+)
 HERE = ("localhost", "127.0.0.1", "::1")  # where plain HTTP leaves no machine
 SIZES = ("pageSizeParam", "pageSize")
 ENDS = ("morePath", "endStatus", "lastPageRepeats")
@@ -43,7 +48,7 @@ WHOLE_NUMBERS = ("bigint", "integer", "smallint")
 
 def read_api(server: Part) -> Server:
     """Reads a server of type `api`; raises ContractError for what is unknown, missing, idle or cannot be."""
-    texts, found = read_options(server, (*PAYLOAD_OPTIONS, *KINDS))
+    texts, found = read_options(server, (*PAGE_OPTIONS, *KINDS))
     check_keys(server, API_KEYS, "a server of type 'api'")
     options = {name: _value(name, found[name], text) for name, text in texts.items()}
     _check_ways(server, "paging", PAGING, found, options)
@@ -55,6 +60,7 @@ def read_api(server: Part) -> Server:
     for name in ONLY_JSON:
         if name in found and form != "json":
             raise _unfit(found[name], f"Custom property '{name}' finds nothing in {form}.", "Remove it.")
+    _check_encoding(found, form)
     _check_parameters(found, options)
     _check_encryption(server, found, options)
     return Server("api", server.text("location"), form, options)
@@ -65,9 +71,12 @@ def check_api(server: Part, contract: Contract) -> None:
 
     Raises ContractError when there is none, or when it does not go with the server's `sinceFormat` or `startAt`.
     """
-    _, found = read_options(server, (*PAYLOAD_OPTIONS, *KINDS))
+    _, found = read_options(server, (*PAGE_OPTIONS, *KINDS))
     if "sinceParam" not in found:
         return
+    if contract.load == "replace":
+        message = "Custom property 'sinceParam' asks for what is new, and with 'loadMode: replace' that would be all."
+        raise _unfit(found["sinceParam"], message, "Remove it, or write 'loadMode: append'.")
     if contract.watermark is None:
         message = "Custom property 'sinceParam' asks for what is new, and the contract has no 'watermark'."
         raise _unfit(found["sinceParam"], message, "Add the table's custom property 'watermark' with its column.")
@@ -120,15 +129,15 @@ def _value(name: str, part: Part, text: str) -> str:
 
 
 def _mapping(name: str, part: Part) -> str:
-    """Gives a mapping of texts as JSON; a header that would carry a secret is refused."""
+    """Gives a mapping of texts as JSON; a name that says that it carries a secret is refused."""
     if not isinstance(part.value, dict):
         raise _unfit(part, f"Custom property '{name}' is no mapping.", f"Write e.g. '{name}: {{units: metric}}'.")
     values = {}
     for key, value in part.value.items():
         if isinstance(value, dict | list) or value is None:
             raise part.fault("server-unfit", f"'{key}' of '{name}' is no text.", "Write a text or a number.", key)
-        if name == "headers" and key.lower() in ("authorization", "proxy-authorization", "cookie"):
-            message = f"The header '{key}' carries a secret, and a contract is no place for one."
+        if SECRET_NAME.fullmatch(key):
+            message = f"'{key}' of '{name}' carries a secret, and a contract is no place for one."
             raise part.fault("server-unfit", message, "Use the custom property 'auth'.", key)
         values[key] = value_text(value)
     return json.dumps(values)
@@ -155,11 +164,22 @@ def _check_ways(
             raise _unfit(found[name], message, f"Remove it, or write '{choice}: {' or '.join(others)}'.")
 
 
+def _check_encoding(found: Mapping[str, Part], form: str) -> None:
+    part = found.get("encoding")
+    if part is None:
+        return
+    if form != "csv":
+        raise _unfit(part, "Custom property 'encoding' is of CSV; JSON is always UTF-8.", "Remove it.")
+    try:
+        codecs.lookup(str(part.value))
+    except LookupError as error:
+        message = f"Custom property 'encoding' is '{part.value}', which is none."
+        raise _unfit(part, message, "Write e.g. 'latin-1'.") from error
+
+
 def _check_parameters(found: Mapping[str, Part], options: Mapping[str, str]) -> None:
-    """Raises ContractError when two properties set the same query parameter, or two rates are given."""
-    taken = dict.fromkeys(json.loads(options.get("query", "{}")), "query")
-    if options.get("auth") == "query-key":
-        taken[options["keyName"]] = "keyName"
+    """Raises ContractError when two properties set the same parameter, or two rates are given; `query` gives way."""
+    taken = {options["keyName"]: "keyName"} if options.get("auth") == "query-key" else {}
     for name in PARAMETERS:
         if name in options and options[name] in taken:
             message = (

@@ -2,6 +2,7 @@
 
 from lake.contract import Server
 from lake.odcs.document import Part, check_keys
+from lake.odcs.servers.intake import INTAKE_OPTIONS, check_intake
 from lake.odcs.servers.payload import PAYLOAD_OPTIONS, read_encoding, read_format, read_options
 
 LOCAL_KEYS = (
@@ -12,7 +13,8 @@ LOCAL_KEYS = (
 
 def read_local(server: Part) -> Server:
     """Reads a server of type `local`; raises ContractError for what is unknown, missing or cannot be read."""
-    options, _ = read_options(server, PAYLOAD_OPTIONS)
+    options, found = read_options(server, (*PAYLOAD_OPTIONS, *INTAKE_OPTIONS))
+    check_intake(options, found)
     check_keys(server, LOCAL_KEYS, "a server of type 'local'")
     if not server.text("path"):
         raise server.fault("server-unfit", "Key 'path' is empty.", "Write a path below the project folder.", "path")

@@ -24,13 +24,15 @@ def read_format(server: Part, formats: Collection[str] = FORMATS) -> str:
     return format_name
 
 
-def read_options(server: Part, known: Collection[str]) -> tuple[dict[str, str], dict[str, Part]]:
+def read_options(
+    server: Part, known: Collection[str], odcs_keys: Collection[str] = ()
+) -> tuple[dict[str, str], dict[str, Part]]:
     """Gives a server's custom properties that we know, as text, and where each stands; the shared ones are checked.
 
     Raises ContractError for one of ours that stands among the keys of ODCS, and for a value that says nothing.
     """
     for key in known:
-        if key in server.value:
+        if key in server.value and key not in odcs_keys:
             message = f"Key '{key}' of a server is none of ODCS."
             cure = f"Write it under 'customProperties: [{{property: {key}, value: …}}]'."
             raise server.fault("key-unknown", message, cure, key)

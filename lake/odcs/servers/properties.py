@@ -52,6 +52,7 @@ KINDS: Mapping[str, Kind] = {
     "endStatus": Kind("Write the status past the last page, e.g. 404.", re.compile(r"4[0-9][0-9]")),
     "keyName": Kind("Write the name of the header or parameter the key goes into.", re.compile(r"[^\s&=?#:]+")),
     "tokenUrl": Kind("Write the address that gives tokens, 'https://…'.", re.compile(r"\S+")),
+    "encoding": Kind("Write e.g. 'latin-1'.", re.compile(r"[A-Za-z0-9._-]+")),
     "scope": Kind("Write the scopes, parted by blanks."),
     "startAt": Kind("Write the moment or number to begin with."),
     "sinceFormat": Kind(

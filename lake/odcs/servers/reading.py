@@ -6,8 +6,14 @@ from lake.contract import Contract, Server
 from lake.odcs.document import Part
 from lake.odcs.servers.api import check_api, read_api
 from lake.odcs.servers.local import read_local
+from lake.odcs.servers.s3 import read_s3
 
-READERS: Mapping[str, Callable[[Part], Server]] = {"local": read_local, "api": read_api}
+READERS: Mapping[str, Callable[[Part], Server]] = {
+    "local": read_local,
+    "api": read_api,
+    "s3": read_s3,
+    "azure": read_s3,
+}
 CHECKS: Mapping[str, Callable[[Part, Contract], None]] = {"api": check_api}  # what only the whole contract can tell
 NOT_OPTIONS = ("server", "type", "path", "location", "format", "id", "description", "environment", "roles")
 

@@ -15,6 +15,8 @@ from lake.contract import Contract
 from lake.sources.http.faults import MalformedPage
 
 QUOTED_CHARACTERS = 120  # of an answer, in a message
+PARSED_BYTES = 16 << 20  # of a JSON answer that need not be parsed for its next page
+CHUNK_BYTES, START_BYTES, LONGEST_HEADER = 1 << 18, 4096, 1 << 20
 LINE_FEED, QUOTE = ord("\n"), ord('"')
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DELIMITERS = ",;\t|"
@@ -68,24 +70,55 @@ def walk(body: Any, path: str) -> Any:
 
 
 def read_page(contract: Contract, path: Path, url: httpx.URL, answer: httpx.Headers) -> Page:
-    """Reads one received page; raises MalformedPage when it is none."""
-    data = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
-    digest = hashlib.sha256(data).hexdigest()
-    fault = _fault_of(path, url, data)
+    """Reads one received page; raises MalformedPage when it is none.
+
+    Only JSON is taken into memory, for what it says of the next page; an answer without paging that is larger than
+    that is worth is left to the landing, which reads it in pieces.
+    """
+    options = contract.server.options
+    scan = _scan(path, is_quoted=contract.server.format == "csv")
+    malformed = _malformed_of(path, url, scan.start)
     if contract.server.format == "json":
-        body, records = _json(data, contract.server.options.get("recordPath", ""), fault)
-        return Page(path, url, answer, digest, len(records), body, records)
+        if options.get("paging", "none") == "none" and scan.byte_count > PARSED_BYTES:
+            return Page(path, url, answer, scan.digest, count=1)
+        body, records = _json(path.read_bytes(), options.get("recordPath", ""), malformed)
+        return Page(path, url, answer, scan.digest, len(records), body, records)
     if contract.server.format == "jsonl":
-        return Page(path, url, answer, digest, _count_json_lines(data, fault))
-    header = _csv_header(contract, data, fault)
-    return Page(path, url, answer, digest, max(0, _count_lines(data) - bool(header)), header=header)
+        if scan.start.strip() and not scan.start.lstrip().startswith(b"{"):
+            raise malformed("does not begin with a JSON object")
+        return Page(path, url, answer, scan.digest, scan.line_count if scan.start.strip() else 0)
+    header = _csv_header(contract, path, malformed)
+    return Page(path, url, answer, scan.digest, max(0, scan.line_count - bool(header)), header=header)
 
 
-Fault = Callable[[str], MalformedPage]
+@dataclass(frozen=True)
+class _Scan:
+    """What one pass over a page tells: `start` its first bytes, `line_count` its lines, those inside quotes not."""
+
+    digest: str
+    byte_count: int
+    line_count: int
+    start: bytes
 
 
-def _fault_of(path: Path, url: httpx.URL, data: bytes) -> Fault:
-    def fault(found: str) -> MalformedPage:
+def _scan(path: Path, *, is_quoted: bool) -> _Scan:
+    digest, byte_count, line_feeds, is_open, start, end = hashlib.sha256(), 0, 0, False, b"", b"\n"
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            start = start or chunk[:START_BYTES].removeprefix(BYTE_ORDER_MARK)
+            text = np.frombuffer(chunk, np.uint8)
+            inside = (np.cumsum(text == QUOTE) + is_open) % 2 == 1 if is_quoted else np.zeros(len(text), bool)
+            line_feeds += int(np.count_nonzero((text == LINE_FEED) & ~inside))
+            byte_count, is_open, end = byte_count + len(chunk), bool(inside[-1]), chunk[-1:]
+    return _Scan(digest.hexdigest(), byte_count, line_feeds + (end != b"\n"), start)
+
+
+Malformed = Callable[[str], MalformedPage]
+
+
+def _malformed_of(path: Path, url: httpx.URL, data: bytes) -> Malformed:
+    def malformed(found: str) -> MalformedPage:
         start = data[:QUOTED_CHARACTERS].decode("utf-8", errors="replace")
         return MalformedPage(
             "api-page-malformed",
@@ -94,14 +127,14 @@ def _fault_of(path: Path, url: httpx.URL, data: bytes) -> Fault:
             page=path,
         )
 
-    return fault
+    return malformed
 
 
-def _json(data: bytes, record_path: str, fault: Fault) -> tuple[Any, list[Any]]:
+def _json(data: bytes, record_path: str, malformed: Malformed) -> tuple[Any, list[Any]]:
     try:
-        body = json.loads(data, parse_constant=_refuse_constant)
+        body = json.loads(data.removeprefix(BYTE_ORDER_MARK), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise fault(f"is no JSON ({type(error).__name__}: {str(error)[:QUOTED_CHARACTERS]})") from error
+        raise malformed(f"is no JSON ({type(error).__name__}: {str(error)[:QUOTED_CHARACTERS]})") from error
     found = walk(body, record_path)
     if found is None:
         return body, []
@@ -109,25 +142,19 @@ def _json(data: bytes, record_path: str, fault: Fault) -> tuple[Any, list[Any]]:
         return body, found if isinstance(found, list) else [found]
     keys = f"its keys are {', '.join(list(body)[:8])}" if isinstance(body, dict) else f"it is a {type(body).__name__}"
     what = "nothing" if found is NOT_THERE else f"a {type(found).__name__}"
-    raise fault(f"has {what} where its records should be ({record_path or 'the whole body'!r}); {keys}")
+    raise malformed(f"has {what} where its records should be ({record_path or 'the whole body'!r}); {keys}")
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _count_json_lines(data: bytes, fault: Fault) -> int:
-    text = data.strip()
-    if text and not text.startswith(b"{"):
-        raise fault("does not begin with a JSON object")
-    return text.count(b"\n") + 1 if text else 0
-
-
-def _csv_header(contract: Contract, data: bytes, fault: Fault) -> bytes:
+def _csv_header(contract: Contract, path: Path, malformed: Malformed) -> bytes:
     """Gives the header line; an answer without any column of the contract is no page but an error in words."""
-    if not data or contract.server.options.get("header") == "false":
+    if path.stat().st_size == 0 or contract.server.options.get("header") == "false":
         return b""
-    header = data[: data.find(b"\n") + 1] or data
+    with path.open("rb") as file:
+        header = file.readline(LONGEST_HEADER).removeprefix(BYTE_ORDER_MARK)
     encoding = contract.server.options.get("encoding", "utf-8")
     text = header.decode(encoding, errors="replace").strip()
     expected = {column.source_name for column in contract.columns}
@@ -135,14 +162,5 @@ def _csv_header(contract: Contract, data: bytes, fault: Fault) -> bytes:
     if not any(
         expected & {name.strip() for name in next(csv.reader([text], delimiter=mark), [])} for mark in delimiters
     ):
-        raise fault("has no header with a column of the contract")
+        raise malformed("has no header with a column of the contract")
     return header
-
-
-def _count_lines(data: bytes) -> int:
-    """Counts lines as CSV does: a line feed inside quotes ends none."""
-    text = np.frombuffer(data.rstrip(b"\r\n"), np.uint8)
-    if not len(text):
-        return 0
-    outside = np.cumsum(text == QUOTE) % 2 == 0
-    return int(np.count_nonzero((text == LINE_FEED) & outside)) + 1

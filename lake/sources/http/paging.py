@@ -76,7 +76,7 @@ def _next_offset(endpoint: Endpoint, place: Place, page: Page) -> Place | None:
 
 def _next_cursor(endpoint: Endpoint, place: Place, page: Page) -> Place | None:
     cursor = page.value(endpoint.options["cursorPath"])
-    if cursor in (None, NOT_THERE, "", False) or _says_more(endpoint, page) is False:
+    if _is_nothing(cursor) or _says_more(endpoint, page) is False:
         return None
     if isinstance(cursor, dict | list):
         raise SourceError(
@@ -96,7 +96,7 @@ def _next_header_link(endpoint: Endpoint, _place: Place, page: Page) -> Place | 
 
 def _next_body_link(endpoint: Endpoint, _place: Place, page: Page) -> Place | None:
     link = page.value(endpoint.options["nextPath"])
-    return None if link in (None, NOT_THERE, "", False) else {"link": _same_origin(endpoint, page, str(link))}
+    return None if _is_nothing(link) else {"link": _same_origin(endpoint, page, str(link))}
 
 
 NEXT: Mapping[str, Callable[[Endpoint, Place, Page], Place | None]] = {
@@ -107,6 +107,11 @@ NEXT: Mapping[str, Callable[[Endpoint, Place, Page], Place | None]] = {
     "header-link": _next_header_link,
     "body-link": _next_body_link,
 }
+
+
+def _is_nothing(value: object) -> bool:
+    """Says whether an API says by a value that there is no further page; 0 is a cursor like any other."""
+    return value is None or value is NOT_THERE or value is False or value == ""
 
 
 def _is_last(endpoint: Endpoint, place: Place, page: Page) -> bool:

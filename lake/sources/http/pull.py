@@ -10,12 +10,9 @@ import json
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-import httpx
-
 from lake.contract import Contract
 from lake.errors import SluiceError, SourceError
-from lake.landing.batch import BATCH_ID_DIGITS
-from lake.sources.delivery import PULL, Delivery
+from lake.sources.delivery import BATCH_ID_DIGITS, PULL, Delivery
 from lake.sources.http.client import Client
 from lake.sources.http.endpoint import Endpoint, read_endpoint
 from lake.sources.http.faults import Loop, MalformedPage, Refused
@@ -28,6 +25,7 @@ from lake.sources.visit import ORDINAL, Visit
 MOST_EMPTY_PAGES = 1000  # in a row, with the API promising more: it does not get on
 PART_DIGITS = 16  # of the sha256 of a batch's bytes: enough to see that an answer is the one before
 LONGEST_ORIGIN = 300
+PLACE_GONE = (400, 404, 410, 422)  # what APIs answer to a cursor or link that has ended
 
 
 def pull_deliveries(visit: Visit) -> Iterator[Delivery]:
@@ -70,6 +68,11 @@ class _Pull:
     _records: int = 0
     _parts_before: tuple[str, ...] = field(default=())
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether a set must be one batch, because a batch is the whole table."""
+        return self.visit.contract.load == "replace"
+
     def deliveries(self) -> Iterator[Delivery]:
         """Gives the rest of a set that broke off; when it has none, or there is no such set, all of a fresh one."""
         begun = begun_set(self.visit.position, self.endpoint)
@@ -77,7 +80,7 @@ class _Pull:
             try:
                 yield from self._pull(begun)
             except Refused as refusal:
-                if self._pages:
+                if self._pages or refusal.status not in PLACE_GONE:
                     raise
                 self._note("pull-begun-anew", reason=self.visit.secrets.redact(refusal.message))
                 yield from self._pull(replace(begun, place=first_place(self.endpoint), parts=(), is_begun=False))
@@ -107,12 +110,12 @@ class _Pull:
             except Loop:
                 raise  # nothing of a circle is landed: the next run would only go round once more
             except SourceError as error:
-                if pending is not None:
+                if pending is not None and not self._is_whole:
                     yield from self._give(asked, pending, place)
-                yield from _evidence(self.visit.contract, error, address_of(self.endpoint, place, {}))
+                yield from _evidence(self.visit, error)
                 raise
             if page is not None and page.count:
-                if pending is not None and not pending.takes(page):
+                if pending is not None and not pending.takes(page, is_whole=self._is_whole):
                     asked, pending = (yield from self._give(asked, pending, place)), None
                 pending = pending or Spool.begin(self.visit, self.endpoint, f"{len(asked.parts) + 1}", str(page.url))
                 pending.add(page)
@@ -256,10 +259,12 @@ def _instant(visit: Visit, kind: str) -> str:
     )
 
 
-def _evidence(contract: Contract, error: SourceError, url: httpx.URL) -> Iterator[Delivery]:
-    """Gives the bytes of a page that is none, for landing to refuse and the archive to keep."""
-    if isinstance(error, MalformedPage) and error.page.stat().st_size:
-        yield Delivery(str(url)[:LONGEST_ORIGIN], error.page, contract.server.format, kind=PULL)
+def _evidence(visit: Visit, error: SourceError) -> Iterator[Delivery]:
+    """Gives the bytes of a page that is none, for the archive to keep; landing refuses them for what is wrong."""
+    if isinstance(error, MalformedPage):
+        fault = _redacted(error, visit)
+        form = visit.contract.server.format
+        yield Delivery(visit.contract.server.path, error.page, form, kind=PULL, fault=fault)
 
 
 def _redacted(error: SluiceError, visit: Visit) -> SourceError:

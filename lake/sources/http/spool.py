@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from lake.errors import SourceError
 from lake.sources.http.endpoint import Endpoint
 from lake.sources.http.pages import BYTE_ORDER_MARK, Page
 from lake.sources.visit import Visit
@@ -32,10 +33,20 @@ class Spool:
         path = visit.scratch / f"{visit.contract.source}.{name}.{endpoint.format}"
         return cls(path, origin, endpoint, path.open("wb"))
 
-    def takes(self, page: Page) -> bool:
-        """Says whether a page still belongs to this batch: it is not full yet, and a CSV has the same header."""
+    def takes(self, page: Page, *, is_whole: bool) -> bool:
+        """Says whether a page still belongs to this batch: it is not full yet, and a CSV has the same header.
+
+        Raises SourceError for another header in a set that must be one batch (`is_whole`), and is never full.
+        """
+        is_same = page.header.rstrip(b"\r\n") == self._header
+        if is_whole and not is_same:
+            raise SourceError(
+                "page-header-changed",
+                f"{page.url} has another header than the pages before it, and together they are to be one table.",
+                cure="Ask the provider for one header, or set `loadMode: append` in the contract.",
+            )
         is_full = self._pages >= self.endpoint.pages_per_batch or self._bytes >= self.endpoint.bytes_per_batch
-        return not is_full and page.header.rstrip(b"\r\n") == self._header
+        return is_whole or (is_same and not is_full)
 
     def add(self, page: Page) -> None:
         """Moves a page to the end, without what a file may say only once: a byte order mark, a header."""

@@ -1,0 +1,101 @@
+"""Landing without building: what sources delivered goes through the same gates into raw, on demand or in a loop."""
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+from flows.closing import close_run
+from flows.ingest import land_source, require_none_held
+from flows.job import Job, never, open_job
+from flows.outcome import Outcome
+from flows.planning import make_landing_plan
+from flows.steps import Step
+from lake.contract import Contract
+from lake.errors import SettingsError, SluiceError
+from lake.project import Project
+from lake.run import Event, Run
+from lake.settings import Settings
+from lake.store_probe import expect_conditional
+
+# What a visit that found nothing leaves behind: nobody needs to read it, and a loop would write it for ever.
+IDLE_EVENTS = {"step-started", "step-finished", "upload-incomplete", "upload-elsewhere", "source-waits"}
+
+
+def land_sources(project: Project, settings: Settings, run: Run, sources: Sequence[str], step: Step) -> Outcome:
+    """Lands what some sources (none named: all) have delivered, and gives what it came to.
+
+    A source that fails stops no other. `ops` and `lake.duckdb` are brought up to date; marts stay as they are.
+    """
+    with open_job(project, settings, run, step) as job:
+        try:
+            failure = land_each(job, sources)
+        except BaseException as bug:
+            close_run(job, bug)
+            raise
+        return close_run(job, failure)
+
+
+def visit_sources(
+    project: Project,
+    settings: Settings,
+    run: Run,
+    sources: Sequence[str],
+    step: Step,
+    *,
+    known_failure: str | None = None,
+    is_stopping: Callable[[], bool] = never,
+) -> tuple[Outcome | None, SluiceError | None]:
+    """Lands as `land_sources` does, but writes nothing down when nothing came: for a loop that looks again and again.
+
+    A failure that is `known_failure` is no news. Gives the outcome, None when there was no news, and the failure.
+    """
+    with open_job(project, settings, run, step, is_stopping) as job:
+        try:
+            failure = land_each(job, sources)
+        except BaseException as bug:
+            close_run(job, bug)
+            raise
+        is_told = failure is not None and str(failure) == known_failure
+        if not any(is_arrival(event) for event in run.events) and (failure is None or is_told):
+            return None, failure
+        return close_run(job, None if is_told else failure), failure
+
+
+def land_each(job: Job, sources: Sequence[str]) -> SluiceError | None:
+    """Lands source after source; gives what stopped the first that failed, after the others had their turn."""
+    failures: list[SluiceError] = []
+    try:
+        expect_conditional(job.store)
+        plan = job.step("plan", make_landing_plan)(job.project)
+        contracts = choose_sources(plan.contracts, sources)
+    except SluiceError as failure:
+        return failure
+    for contract in contracts:
+        if job.is_stopping():
+            break
+        try:
+            job.step(f"land {contract.source}", land_source)(job, plan, contract)
+        except SluiceError as failure:
+            failures.append(failure)
+    try:
+        require_none_held(job)
+    except SluiceError as failure:
+        failures.append(failure)
+    for other in failures[1:]:
+        job.run.note("source-failed", job.project.root.name, code=other.code, error=other.message)
+    return failures[0] if failures else None
+
+
+def choose_sources(contracts: Sequence[Contract], wanted: Sequence[str]) -> list[Contract]:
+    """Gives the contracts of some sources, all when none is named; raises SettingsError for one that is not there."""
+    known = {contract.source: contract for contract in contracts}
+    for name in wanted:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            cure = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known) or 'none'}."
+            raise SettingsError("source-unnamed", f"There is no source {name!r}.", cure=cure)
+    return [known[name] for name in dict.fromkeys(wanted)] if wanted else list(contracts)
+
+
+def is_arrival(event: Event) -> bool:
+    """Says whether an event tells of something that came, not only of somebody having looked."""
+    return event.kind not in IDLE_EVENTS
