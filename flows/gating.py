@@ -34,11 +34,17 @@ def gate_pipeline(job: Job, plan: Plan, ground: Ground) -> None:
     write_journal(job, base, made)
     standing = made | (set() if base is None else {name for name in base.tables if _is_current(base, name, ground)})
     suites = [suite for suite in plan.suites if suite.stage == "pipeline" and PAGE_FIGURES not in suite.sodacl]
-    ready = tuple(suite for suite in suites if tables_of(suite, plan) <= standing)
-    for suite in suites:
-        if suite not in ready:
-            job.run.note("checks-left-out", suite.table_name, missing=sorted(tables_of(suite, plan) - standing))
+    missing = {suite.table_name: models_named(suite.sodacl, plan) - standing for suite in suites}
+    for table, names in missing.items():
+        if names:
+            job.run.note("checks-left-out", table, missing=sorted(names))
+    ready = tuple(suite for suite in suites if not missing[suite.table_name])
     _gate(job, plan, "pipeline", ready)
+
+
+def models_named(text: str, plan: Plan) -> set[str]:
+    """Gives the models a text of SQL or checks names; raw and reference tables always stand."""
+    return {name for name in TABLE_NAME.findall(text) if name in plan.models}
 
 
 def note_gate(job: Job, gate: GateResult) -> None:
@@ -82,8 +88,3 @@ def _is_current(base: Release, name: str, ground: Ground) -> bool:
     released = {table.name: table.version for table in base.tables.values()}
     seen = {**released, **{table.name: table.version for table in ground.bench.tables.values()}}
     return all(seen.get(table) == version for table, version in base.tables[name].inputs.items())
-
-
-def tables_of(suite: Suite, plan: Plan) -> set[str]:
-    """Gives the models a reconciliation names; raw and reference tables always stand."""
-    return {name for name in TABLE_NAME.findall(suite.sodacl) if name in plan.models}

@@ -11,9 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from checks.gate import run_gate
-from checks.suites import Suite
 from checks.verdict import require_passed
-from flows.gating import PAGE_FIGURES, note_gate, tables_of
+from flows.gating import PAGE_FIGURES, models_named, note_gate
 from flows.job import Job
 from flows.outcome import PageOutcome
 from flows.planning import Plan
@@ -54,13 +53,19 @@ def page_context(job: Job, release: Release, page: Page) -> PageContext:
     )
 
 
-def gate_pages(job: Job, plan: Plan, pages: Sequence[RenderedPage]) -> None:
+def gate_pages(job: Job, plan: Plan, release: Release, pages: Sequence[RenderedPage]) -> None:
     """Reconciles what the pages show with the marts, before anybody gets them; raises GateFailed when they disagree.
 
     The checks are those in `checks/pipeline/` that name `ops.page_figures`: one row per figure, its value as text.
-    Those that name a table which is not there are of a page that this run does not draw.
+    Those that name a table which no release has yet are of a page that this run does not draw.
     """
-    suites = tuple(suite for suite in plan.suites if _is_of(suite, job, plan))
+    suites = tuple(
+        suite
+        for suite in plan.suites
+        if suite.stage == "pipeline"
+        and PAGE_FIGURES in suite.sodacl
+        and models_named(suite.sodacl, plan) <= set(release.tables)
+    )
     if not suites or not pages:
         return
     rows = [
@@ -73,13 +78,6 @@ def gate_pages(job: Job, plan: Plan, pages: Sequence[RenderedPage]) -> None:
     gate = run_gate(job.session, "pipeline", suites, plan.masked, now=job.run.started_at)
     note_gate(job, gate)
     require_passed(gate)
-
-
-def _is_of(suite: Suite, job: Job, plan: Plan) -> bool:
-    if suite.stage != "pipeline" or PAGE_FIGURES not in suite.sodacl:
-        return False
-    standing = "select table_schema || '.' || table_name from information_schema.tables"
-    return tables_of(suite, plan) <= {name for (name,) in job.session.rows(standing)}
 
 
 def send_page(job: Job, release: Release, page: RenderedPage) -> None:

@@ -107,7 +107,7 @@ def tell_release(job: Job, plan: Plan, release: Release) -> None:
     """Draws the pages of a release, reconciles their figures with the marts, and sends them."""
     step = job.step
     rendered = [step(f"render {page.name}", render_page)(job, release, page) for page in plan.pages]
-    step("gate pages", gate_pages)(job, plan, rendered)
+    step("gate pages", gate_pages)(job, plan, release, rendered)
     for page in rendered:
         step(f"send {page.name}", send_page)(job, release, page)
     note_told(job, plan, release)

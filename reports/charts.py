@@ -21,6 +21,7 @@ WIDTH_INCHES, HEIGHT_INCHES, ROW_INCHES = 6.2, 2.6, 0.3
 DOTS_PER_INCH = 160  # sharp on a phone, about 30 kB
 PADDING_INCHES = 0.08  # so that no label touches the edge
 MOST_LABELS = 12  # category names under one chart
+MOST_LETTERS = 90  # of all labels below a chart together, each with a blank
 GROUP_WIDTH, ROOMY_COUNT = 0.78, 8  # of a category, taken by its bars; with fewer categories bars stay as narrow
 
 
@@ -95,7 +96,9 @@ def _dress(axes: Axes, chart: Chart, formatter: Formatter, *, across: bool) -> N
     low, high = span_of(chart)
     values.set_major_locator(FixedLocator(ticks_between(low, high)))
     (axes.set_xlim if across else axes.set_ylim)(low, high)
-    step = 1 if across else -(-len(chart.categories) // MOST_LABELS)
+    longest = max((len(category) for category in chart.categories), default=0) + 1
+    room = max(1, min(MOST_LABELS, MOST_LETTERS // longest))
+    step = 1 if across else -(-len(chart.categories) // room)
     shown = range(0, len(chart.categories), step)
     names.set_ticks(list(shown), [chart.categories[place] for place in shown])
     axes.tick_params(colors=LIGHT.muted, labelsize=8, length=0)

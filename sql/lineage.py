@@ -37,7 +37,7 @@ def column_lineage(model: Model, schemas: Schemas) -> list[ColumnEdge]:
         return _every_edge(model, schemas)
     outputs = output_names(scope)
     known = [name.lower() for name, _ in schemas.get(model.name, ())]
-    if (known and known != outputs) or "*" in outputs or scope.expression.find(exp.Columns, exp.Pivot) is not None:
+    if (known and known != outputs) or "*" in outputs or _is_untraceable(scope.expression):
         return _every_edge(model, schemas)
     memory: dict[tuple[int, int], frozenset[Origin]] = {}
     return sorted(
@@ -63,6 +63,12 @@ def output_names(scope: Scope) -> list[str]:
     """Gives the names of a select's columns in order."""
     query = scope.expression
     return list(query.named_selects) if isinstance(query, exp.Query) else []
+
+
+def _is_untraceable(tree: exp.Expr) -> bool:
+    """Whether a select names its columns as it runs, or unites others by name: places then say nothing of columns."""
+    by_name = any(union.args.get("by_name") for union in tree.find_all(exp.SetOperation))
+    return by_name or tree.find(exp.Columns, exp.Pivot) is not None
 
 
 def _every_edge(model: Model, schemas: Schemas) -> list[ColumnEdge]:

@@ -93,6 +93,19 @@ def test_lineage_of_columns(tmp_path: Path, sql: str, edges: set[tuple[str, str]
     assert all(edge.to_table == "marts.m" for edge in found)
 
 
+def test_lineage_by_name_gives_every_column_read(tmp_path: Path) -> None:
+    """Columns united by name stand in other places on each side: too much is said of them, never too little."""
+    sql = (
+        "with both_of as (select zone, region from raw.zones union all by name select region from raw.sales)\n"
+        "select region from both_of"
+    )
+    edges = {
+        (f"{edge.from_table}.{edge.from_column}", edge.to_column)
+        for edge in column_lineage(make(tmp_path, "marts.m", sql), SCHEMAS)
+    }
+    assert {("raw.zones.region", "*"), ("raw.sales.region", "*")} <= edges
+
+
 def test_lineage_is_sorted_and_repeatable(tmp_path: Path) -> None:
     """Two readings of one model give the same edges in the same order."""
     model = make(tmp_path, "marts.m", "select zone || region as both from raw.zones")

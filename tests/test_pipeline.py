@@ -68,6 +68,54 @@ def test_pipeline_refused_delivery_stops_no_other(shop: Path) -> None:
     assert run_shop(shop).failure is None, "what was refused stays so, and is said once"
 
 
+HEADER = "/*\ndescription: d\ngrain: one row per ordered_on\nowner: Shop\n*/\n"
+ALERT = """/*
+title: Big day
+severity: info
+description: A day above 1.
+*/
+select 'big' as subject, ordered_on::varchar as breach_key, amount::double as measured, 1.0 as threshold,
+    'big' as message
+from marts.big_days
+"""
+FIGURES = """checks:
+  - failed rows:
+      name: the page shows the big days
+      fail query: select page from ops.page_figures where (select count(*) from marts.big_days) < 0
+"""
+PAGE = """---
+title: Orders
+description: d
+audience: a
+owner: o
+recipients: []
+---
+{% set days = query("select ordered_on, amount from marts.daily_orders order by ordered_on") %}
+{{ table("Days", days) }}
+"""
+
+
+def test_pipeline_rules_about_marts_nobody_asked_for_wait(shop: Path) -> None:
+    """Alert rules and checks of pages about a mart no release has yet stop nothing; once it is there, they count."""
+    for name, text in {
+        "sql/marts/big_days.sql": f"{HEADER}select * from marts.daily_orders where amount > 1",
+        "sql/alerts/big_day.sql": ALERT,
+        "checks/pipeline/big_figures.yml": FIGURES,
+        "reports/pages/orders.html.j2": PAGE,
+    }.items():
+        (shop / name).parent.mkdir(parents=True, exist_ok=True)
+        (shop / name).write_text(text, encoding="utf-8")
+
+    narrow = run_shop(shop, "daily_orders")
+    assert (narrow.failure, narrow.alerts) == (None, ())
+
+    whole = run_shop(shop)
+    assert whole.failure is None
+    assert len(whole.alerts) == 2
+    figures = "select outcome from ops.validation_results where table_name = 'pipeline.big_figures'"
+    assert ask(shop, figures) == [("pass",)]
+
+
 def test_pipeline_asked_for_a_mart_builds_what_it_needs(shop: Path) -> None:
     """A mart named without its schema brings its staging and its source with it."""
     run_shop(shop, "daily_orders")

@@ -85,7 +85,7 @@ def found(job: Job, name: str) -> set[tuple[object, ...]]:
 def test_sales_job_accounts_for_every_line(job: Job) -> None:
     """The run is good, its ledger is what was planted, and every gate was passed."""
     assert job.outcome.failure is None
-    [source] = job.outcome.sources
+    [source] = [each for each in job.outcome.sources if each.source == "sales"]
     assert source.read == job.planted.line_count == source.accepted + source.quarantined + source.duplicate
     assert source.accepted == job.planted.good_count
     assert source.duplicate == job.planted.by_fault["repeat"]
@@ -109,7 +109,9 @@ def test_sales_job_revenue_is_the_generators_to_the_paisa(job: Job) -> None:
 def test_sales_job_page_stands_with_its_figures(job: Job) -> None:
     """The page is kept, and its figures were reconciled by a check that was passed."""
     assert (job.project / "lake/data/pages/sales_controls.html").stat().st_size > 1_000_000
-    assert job.ask("select outcome from ops.validation_results where check_name like 'page and marts%'") == [("pass",)]
+    assert job.ask("select outcome from ops.validation_results where table_name = 'pipeline.sales_page_figures'") == [
+        ("pass",)
+    ]
 
 
 def test_sales_job_late_lines_rebuild_their_month_only(job: Job) -> None:

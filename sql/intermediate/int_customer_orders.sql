@@ -1,0 +1,88 @@
+/*
+description: >
+  Each order with its customer, what is left of it after cancellation, and the money that moved for
+  it. An order without transactions has nought everywhere.
+grain: one row per order_id
+owner: commerce-data
+metrics:
+  - name: order_value_inr
+    description: Worth of the lines that were not cancelled, after discount.
+    formula: sum(line_value_inr) where not is_cancelled
+    unit: INR
+  - name: net_revenue_inr
+    description: What the shop keeps, order value less the money given back for returned goods.
+    formula: order_value_inr - returned_inr
+    unit: INR
+  - name: balance_inr
+    description: What the customer still has to pay; negative where the shop owes money.
+    formula: order_value_inr - paid_inr + refunded_inr
+    unit: INR
+*/
+with lines as (
+    select * from staging.stg_orders
+),
+
+transactions as (
+    select * from staging.stg_transactions
+),
+
+orders as (
+    select
+        order_id,
+        min(customer_id) as customer_id,
+        min(ordered_at) as ordered_at,
+        min(ordered_on) as ordered_on,
+        min(ordered_month) as ordered_month,
+        count(*) as line_count,
+        count(*) filter (where is_cancelled) as cancelled_line_count,
+        cast(
+            coalesce(sum(quantity) filter (where not is_cancelled), 0) as bigint
+        ) as unit_count,
+        coalesce(sum(discount_inr) filter (where not is_cancelled), 0) as discount_inr,
+        coalesce(sum(line_value_inr) filter (where not is_cancelled), 0) as order_value_inr,
+    from lines
+    group by order_id
+),
+
+money as (
+    select
+        order_id,
+        count(*) as transaction_count,
+        coalesce(sum(amount_inr) filter (where kind = 'payment'), 0) as paid_inr,
+        coalesce(sum(amount_inr) filter (where kind = 'refund'), 0) as refunded_inr,
+        coalesce(sum(amount_inr) filter (where kind = 'return'), 0) as returned_inr,
+        cast(sum(returned_quantity) as bigint) as returned_unit_count,
+    from transactions
+    group by order_id
+),
+
+int_customer_orders as (
+    select
+        orders.order_id,
+        orders.customer_id,
+        orders.ordered_at,
+        orders.ordered_on,
+        orders.ordered_month,
+        orders.line_count,
+        orders.cancelled_line_count,
+        orders.cancelled_line_count = orders.line_count as is_cancelled,
+        orders.unit_count,
+        coalesce(money.returned_unit_count, 0) as returned_unit_count,
+        cast(orders.discount_inr as decimal(18, 2)) as discount_inr,
+        cast(orders.order_value_inr as decimal(18, 2)) as order_value_inr,
+        coalesce(money.transaction_count, 0) as transaction_count,
+        cast(coalesce(money.paid_inr, 0) as decimal(18, 2)) as paid_inr,
+        cast(coalesce(money.refunded_inr, 0) as decimal(18, 2)) as refunded_inr,
+        cast(coalesce(money.returned_inr, 0) as decimal(18, 2)) as returned_inr,
+        cast(
+            orders.order_value_inr - coalesce(money.returned_inr, 0) as decimal(18, 2)
+        ) as net_revenue_inr,
+        cast(
+            orders.order_value_inr - coalesce(money.paid_inr, 0) + coalesce(money.refunded_inr, 0)
+            as decimal(18, 2)
+        ) as balance_inr,
+    from orders
+    left join money on orders.order_id = money.order_id
+)
+
+select * from int_customer_orders
