@@ -21,6 +21,7 @@ import polars as pl
 import pytest
 
 from lake.settings import Settings
+from tests.retail_parts import find_invoices
 from tests.store_parts import IN_BUCKET_AT_LENGTH, copy_lake, move_lake, put_in_bucket
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,16 +33,6 @@ MARTS = {"marts.customers", "marts.products", "marts.returns", "marts.revenue_da
 TABLES = MARTS | {"raw.online_retail", "staging.stg_online_retail"}
 MONEY, PIECES = pl.Decimal(18, 2), pl.Decimal(18, 0)
 COMMAND_SECONDS = 120
-
-
-def find_delivery() -> Path:
-    """The shop's file; a checkout may lie some folders below the one that holds `shared`."""
-    named = os.environ.get("SHARED_DATA")
-    folders = [Path(named)] if named else [folder / "shared" / "data" for folder in ROOT.parents]
-    for folder in folders:
-        if (folder / "online_retail.csv").is_file():
-            return folder / "online_retail.csv"
-    pytest.fail(f"online_retail.csv is in none of {', '.join(map(str, folders))}; name its folder by SHARED_DATA.")
 
 
 @dataclass(frozen=True)
@@ -94,7 +85,7 @@ def write_project(folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     (folder / "incoming").mkdir()
-    shutil.copy(find_delivery(), folder / "incoming")
+    shutil.copy(find_invoices(), folder / "incoming")
 
 
 @pytest.fixture(scope="module", params=IN_BUCKET_AT_LENGTH)
@@ -122,7 +113,7 @@ def lines() -> pl.DataFrame:
     """The invoice lines that count, computed without Sluice: repeats once, nothing without a price, money exact."""
     code = pl.col("StockCode").str.to_uppercase()
     return (
-        pl.read_csv(find_delivery(), infer_schema=False)
+        pl.read_csv(find_invoices(), infer_schema=False)
         .unique(maintain_order=True)
         .with_columns(
             code=code,
@@ -163,7 +154,7 @@ def test_any_project_runs_with_nothing_of_sales_in_it(opened: tuple[Shop, dict[s
 def test_any_project_ledger_accounts_for_every_line(opened: tuple[Shop, dict[str, Any]], lines: pl.DataFrame) -> None:
     """The 30 000 lines read are accepted, quarantined or duplicate, in the numbers counted in the file."""
     shop, told = opened
-    received = pl.read_csv(find_delivery(), infer_schema=False)
+    received = pl.read_csv(find_invoices(), infer_schema=False)
     counts = (30_000, lines.height, received.unique().height - lines.height, 30_000 - received.unique().height)
     (source,) = told["sources"]
     assert tuple(source[name] for name in ("read", "accepted", "quarantined", "duplicate")) == counts
@@ -238,7 +229,7 @@ def test_any_project_second_run_changes_nothing(shop: Shop) -> None:
 
 def deliver_late(shop: Shop) -> None:
     """A late file: a line of March known already, its cancellation, and a new line of the same day."""
-    header, *rows = find_delivery().read_text("utf-8").splitlines()
+    header, *rows = find_invoices().read_text("utf-8").splitlines()
     march = next(row for row in csv.reader(rows) if row[4].startswith("2011-03-17") and row[0].startswith("5"))
     number, code, words, quantity, at, price, *customer = march
     with (shop.folder / "incoming" / "late.csv").open("w", encoding="utf-8", newline="") as late:
@@ -323,7 +314,7 @@ def test_any_project_batch_lands_again_under_a_mended_contract(shop: Shop) -> No
 def test_any_project_contract_alone_lands_and_can_be_asked(tmp_path: Path) -> None:
     """A project that is one draft lands its file and publishes its raw table, before any model is written."""
     (tmp_path / "incoming").mkdir()
-    delivery = shutil.copy(find_delivery(), tmp_path / "incoming")
+    delivery = shutil.copy(find_invoices(), tmp_path / "incoming")
     shop = Shop(tmp_path)
     shop.ok("draft", str(delivery))
     told = shop.run()

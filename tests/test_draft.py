@@ -22,9 +22,7 @@ from lake.naming import snake_case
 from lake.odcs.reader import read_contract
 from lake.table_versions import Store
 from tests.landing_parts import land
-
-PLACES = [folder / "shared" / "data" / "online_retail.csv" for folder in Path(__file__).resolve().parents]
-RETAIL = next((place for place in PLACES if place.exists()), PLACES[0])
+from tests.retail_parts import find_invoices
 
 ORDERS = """\
 Order ID,Placed On,Placed At,Region,Units,Unit Price (INR),Paid?,Customer E-mail,Phone,Zip,Rate,Code
@@ -299,7 +297,7 @@ def test_draft_names_stay_apart(tmp_path: Path) -> None:
 
 def test_draft_fits_real_shop_data(tmp_path: Path) -> None:
     """Every row of the shop's invoices lands under the contract drafted from them, or repeats another exactly."""
-    contract = drafted_from(RETAIL, tmp_path)
+    contract = drafted_from(find_invoices(), tmp_path)
     assert types(contract) == {
         "invoice_no": "varchar",
         "stock_code": "varchar",
@@ -312,7 +310,7 @@ def test_draft_fits_real_shop_data(tmp_path: Path) -> None:
     }
     assert contract.key == ()
     assert [column.name for column in contract.columns if not column.required] == ["description", "customer_id"]
-    read, accepted, quarantined, duplicates = landed(contract, RETAIL, tmp_path)
+    read, accepted, quarantined, duplicates = landed(contract, find_invoices(), tmp_path)
     assert (read, quarantined) == (30_000, 0)
     assert accepted + duplicates == read
 
