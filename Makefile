@@ -46,7 +46,7 @@ test: check ## Every check and the tests
 	$(BIN)/pytest -n 2 --dist loadscope -m "not soak"
 
 soak: setup ## The long crash, race and property tiers
-	$(BIN)/pytest -m soak
+	$(BIN)/pytest -n 2 --dist load -m soak
 
 bench: setup ## The sales job against a bare script doing the same work
 	$(BIN)/python benchmarks/run.py

@@ -27,6 +27,9 @@ KEY_ID, SECRET = "AKIATESTSLUICE", "planted/secret+of the=bucket"
 # The same test on a folder and on a bucket; at length where the bucket takes more than a moment.
 both = pytest.mark.parametrize("store", ["local", "s3"], indirect=True)
 IN_BUCKET_AT_LENGTH = ("local", pytest.param("s3", marks=pytest.mark.soak))
+in_a_folder = pytest.mark.parametrize(
+    "where", ["local"], indirect=True
+)  # a run on a bucket takes several times as long
 both_at_length = pytest.mark.parametrize("store", IN_BUCKET_AT_LENGTH, indirect=True)
 
 

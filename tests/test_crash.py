@@ -28,7 +28,7 @@ from tests.crash_parts import (
     start_run,
     store_of,
 )
-from tests.store_parts import IN_BUCKET_AT_LENGTH, lake_keys, put_in_bucket
+from tests.store_parts import IN_BUCKET_AT_LENGTH, in_a_folder, lake_keys, put_in_bucket
 
 AT_ONCE = 2  # processes dying side by side, each on a lake of its own
 LONGEST_DELAY_SECONDS = 0.8
@@ -134,8 +134,8 @@ def compare(lake: Path, given: Scene, place: Place) -> list[str]:
 
 
 def write_places(given: Scene, step: int = 1) -> list[Place]:
-    """Every moment before and after a write, or of a lake in a bucket, where a run takes its time, every third."""
-    step *= 1 if "://" not in store_of(given.begun).uri else 3
+    """Every moment before and after a write, or of a lake in a bucket, where a run takes its time, every fifth."""
+    step *= 1 if "://" not in store_of(given.begun).uri else 5
     return [Place("write", number) for number in range(1, len(given.writes) + 1, step)]
 
 
@@ -163,6 +163,7 @@ def test_crash_before_and_after_every_write(tmp_path: Path, next_run: Scene) -> 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
+@in_a_folder
 def test_crash_of_the_first_run_ever(tmp_path: Path, first_run: Scene) -> None:
     """Killed while every table is being made for the first time."""
     check_crashes(tmp_path, first_run, write_places(first_run, 3))
@@ -170,6 +171,7 @@ def test_crash_of_the_first_run_ever(tmp_path: Path, first_run: Scene) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
+@in_a_folder
 def test_crash_between_any_two_steps(tmp_path: Path, next_run: Scene) -> None:
     """Killed at the end of every step."""
     ends = [n for n, event in enumerate(next_run.events, 1) if event.kind == "step-finished"]
@@ -178,6 +180,7 @@ def test_crash_between_any_two_steps(tmp_path: Path, next_run: Scene) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
+@in_a_folder
 def test_crash_at_any_moment(tmp_path: Path, next_run: Scene) -> None:
     """Killed from outside, at moments nobody chose: at the n-th file in the lake, and at random."""
     chance = random.Random(20261121)

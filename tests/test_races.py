@@ -22,7 +22,7 @@ from tests.crash_parts import (
     run_here,
     start_run,
 )
-from tests.store_parts import IN_BUCKET_AT_LENGTH, put_in_bucket
+from tests.store_parts import IN_BUCKET_AT_LENGTH, in_a_folder, put_in_bucket
 
 State = dict[str, list[tuple]]
 ALL_MARTS: tuple[str, ...] = ()
@@ -149,7 +149,7 @@ def test_races_a_run_before_every_write_of_another(tmp_path, begun, where, begin
         assert run_here(undisturbed).is_ok
     expected = lake_state(undisturbed)
     before = [n for n, moment in enumerate(writes, 1) if moment.startswith("before")]
-    for place in before[:: (1 if begins == "next" else 2) * (1 if where is None else 4)]:
+    for place in before[:: (1 if begins == "next" else 2) * (1 if where is None else 8)]:
         folder = copy_shop(begun, tmp_path / str(place))
         inner = []
         with at_write(place, lambda folder=folder, inner=inner: inner.append(run_here(folder))):
@@ -160,25 +160,27 @@ def test_races_a_run_before_every_write_of_another(tmp_path, begun, where, begin
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
+@in_a_folder
 def test_races_processes_at_once_for_long(tmp_path, begun, where, expected) -> None:
     """Round after round: the same marts, different marts, three at a time, the very first run."""
     rounds = [[ALL_MARTS, ALL_MARTS], [("by_month",), ("by_zone",)], [ALL_MARTS, ("by_month",), ("by_zone",)]]
-    for number in range(9 if where is None else 3):  # a run on a bucket takes several times as long
+    for number in range(9):
         check_processes(tmp_path, begun, expected, rounds[number % 3], number)
     first = begin_shop(tmp_path / "first", where, FIRST_FILE, SECOND_FILE, THIRD_FILE)
     undisturbed = copy_shop(first, tmp_path / "undisturbed")
     assert run_here(undisturbed).is_ok
-    for number in range(9, 12 if where is None else 10):
+    for number in range(9, 12):
         check_processes(tmp_path, first, lake_state(undisturbed), [ALL_MARTS, ALL_MARTS], number)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
+@in_a_folder
 def test_races_deliveries_while_two_loops_run(tmp_path, where) -> None:
     """Files arrive while two processes run again and again; in the end every order is in every mart once."""
     folder = begin_shop(_made(tmp_path / "lakes") / "shop", where, FIRST_FILE)
     with readers_watching(tmp_path / "lakes", is_one_run=False):
-        turns = 5 if where is None else 2
+        turns = 5
         for turn in range(turns):
             children = [start_run(folder, "by_month"), start_run(folder, "by_zone")]
             for number in range(3):
