@@ -9,6 +9,7 @@ from checks.verdict import GateResult
 from lake.errors import SluiceError
 
 LEAST_SECONDS = 0.05  # a shorter step would read as 0.0
+MOST_ALERTS = 3  # of one rule; the mail and ops.alert_history have all
 MOST_STEPS = 4  # the slowest are told; `--json` and ops.pipeline_metrics have all
 
 
@@ -98,7 +99,7 @@ class Outcome:
             lines.append(f"  page {page.name}: {page.path}")
             lines += [] if page.mail_path is None else [f"  mail body {page.name}: {page.mail_path}"]
         lines += [f"  mail: {said}" for said in self.deliveries]
-        lines += [f"  alert: {alert}" for alert in self.alerts]
+        lines += [f"  alert: {alert}" for alert in shortened(self.alerts)]
         if self.lake_file is not None:
             lines.append(f"  lake: {self.lake_file}")
         return [*lines, f"  seconds: {_seconds_words(self)}"]
@@ -121,7 +122,7 @@ class Outcome:
                 "| source | batches | read | accepted | quarantined | duplicate | held |",
                 "|---|---:|---:|---:|---:|---:|---|",
                 *rows,
-                *([""] + [f"- alert: {alert}" for alert in self.alerts] if self.alerts else []),
+                *([""] + [f"- alert: {alert}" for alert in shortened(self.alerts)] if self.alerts else []),
             ]
         )
 
@@ -160,3 +161,16 @@ def _seconds_words(outcome: Outcome) -> str:
 
 def _counted(count: int, one: str, many: str) -> str:
     return f"{count:,} {one if count == 1 else many}"
+
+
+def shortened(alerts: Sequence[str]) -> list[str]:
+    """Gives alerts (`title: what`) as a person reads them: of each title the first few, and how many more there are."""
+    by_title: dict[str, list[str]] = {}
+    for alert in alerts:
+        by_title.setdefault(alert.partition(":")[0], []).append(alert)
+    lines: list[str] = []
+    for title, found in by_title.items():
+        lines += found[:MOST_ALERTS]
+        more = len(found) - MOST_ALERTS
+        lines += [f"{title}: and {more:,} more, see ops.alert_history"] if more > 0 else []
+    return lines

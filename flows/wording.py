@@ -21,6 +21,7 @@ BACKGROUND = {
     "alert-sent",
     "release-told",
     "contract-agreed",
+    "project-described",
 }
 
 Sentence = Callable[[Event, Mapping[str, Any]], str]

@@ -49,6 +49,12 @@ deployments:
 METRIC = "owner: Shop\nmetrics:\n  - {name: amount, description: What was paid., formula: sum(amount), unit: INR}\n"
 
 
+RULES = (
+    *("run_failed", "gate_failed", "batch_held", "ingestion_errors", "source_stale"),
+    *("schedule_overdue", "disk_low", "many_small_files"),
+)
+
+
 def write_platform_shop(root: Path, pages: tuple[str, ...] = ()) -> Path:
     """Writes a shop with a restricted column, an SLA, a metric, a schedule, and the platform's own rules."""
     write_shop(root)
@@ -59,7 +65,9 @@ def write_platform_shop(root: Path, pages: tuple[str, ...] = ()) -> Path:
     (root / "incoming/orders-1.csv").write_text(ORDERS, encoding="utf-8")
     (root / "prefect.yaml").write_text(DEPLOYMENTS, encoding="utf-8")
     (root / "pyproject.toml").write_text('[tool.sluice]\ntimezone = "Asia/Kolkata"\n', encoding="utf-8")
-    shutil.copytree(ROOT / "sql/alerts", root / "sql/alerts")
+    (root / "sql/alerts").mkdir(parents=True)
+    for rule in RULES:
+        shutil.copy(ROOT / f"sql/alerts/{rule}.sql", root / "sql/alerts")
     (root / "reports/pages").mkdir(parents=True)
     for page in pages:
         shutil.copy(ROOT / f"reports/pages/{page}.html.j2", root / "reports/pages")

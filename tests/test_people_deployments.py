@@ -11,6 +11,7 @@ from lake.project import open_project
 from tests.people_parts import MARTS, PAGES, ROOT, run
 
 DEPLOYMENTS = {each["name"]: each for each in YAML(typ="safe").load(ROOT / "prefect.yaml")["deployments"]}
+STANDING = {"catalogue", "data_docs", "error_dashboard", "index", "platform_operations"}  # drawn after every run
 TIMES = {
     "leave-daily": "0 2 * * *",
     "incidents-weekly": "0 3 * * 0",
@@ -53,4 +54,5 @@ def test_people_deployments_run_alone_on_an_empty_lake(tmp_path: Path) -> None:
     asked = DEPLOYMENTS["locums-daily"]["parameters"]
     outcome = run(project, asked["marts"], asked["pages"])
     assert outcome.failure is None
-    assert [page.name for page in outcome.pages] == ["locums"]
+    about_marts = [page.name for page in outcome.pages if page.name not in STANDING]
+    assert about_marts == ["locums"]

@@ -259,7 +259,7 @@ for flow in (platform_health, metadata_sync, daily_exports):
     assert ran.returncode == 0, ran.stderr
     query = "select distinct pipeline from ops.pipeline_metrics where step = 'run' order by 1"
     shown = served.call("-m", "flows", "sql", query, "--csv")
-    assert shown.stdout.split() == ["pipeline", "daily-exports", "metadata-sync", "platform-health", "shop"]
+    assert {"daily-exports", "metadata-sync", "platform-health", "shop"} <= set(shown.stdout.split())
 
 
 VAULT = """
