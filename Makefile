@@ -33,7 +33,7 @@ $(STAMP): requirements.lock pyproject.toml | $(BIN)/python $(UV)
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-demo: setup ## Make demo sales data, run the pipeline, say what happened
+demo: setup ## Make demo data, run the pipeline, say what happened
 	$(BIN)/sluice demo
 
 check: setup ## Format, lint, strict types, SQL lint
