@@ -134,8 +134,7 @@ def compare(lake: Path, given: Scene, place: Place) -> list[str]:
 
 
 def write_places(given: Scene, step: int = 1) -> list[Place]:
-    """Every moment before and after a write, or of a lake in a bucket, where a run takes its time, every fifth."""
-    step *= 1 if "://" not in store_of(given.begun).uri else 5
+    """The moments before and after each write, or every n-th of them."""
     return [Place("write", number) for number in range(1, len(given.writes) + 1, step)]
 
 
@@ -155,6 +154,7 @@ def test_crash_then_rerun_gives_the_undisturbed_lake(tmp_path: Path, next_run: S
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
+@in_a_folder
 def test_crash_before_and_after_every_write(tmp_path: Path, next_run: Scene) -> None:
     """Killed right before and right after everything a run writes."""
     assert len(next_run.writes) >= 40
