@@ -12,6 +12,7 @@ import zstandard
 
 from lake.contract import Column
 from lake.errors import SourceError
+from lake.table_versions import Store
 from lake.tables import read_commits, read_version, transaction_of
 from tests.landing_parts import HEADER, SHOP, contract_with, counts, land, quarantine_rows, raw_rows
 from tests.store_parts import both, both_at_length, lake_bytes, lake_keys
@@ -308,3 +309,12 @@ def test_landing_writes_the_watermark_with_the_rows(tmp_path, store):
     land(store, deliver(tmp_path, HEADER + rows), contract)
     [commit] = [found for found in read_commits(store, "raw.shop", 0) if found.metadata]
     assert json.loads(commit.metadata["ledger"])["watermark"] == "2024-01-09"
+
+
+@pytest.mark.parametrize("content", [b'id\n"\r";"\r"\n', b'id\n"a\r"b\n'])
+def test_landing_keeps_carriage_returns_in_broken_quotes(tmp_path: Path, content: bytes) -> None:
+    """Text after a closing quote, with carriage returns about: the record is quarantined, and counted once."""
+    path = tmp_path / "in.csv"
+    path.write_bytes(content)
+    one = contract_with(columns=(Column("id", "id", "varchar"),), key=(), rules=())
+    assert counts(land(Store(str(tmp_path / "lake"), {}), path, one)) == (1, 0, 1, 0)

@@ -7,6 +7,7 @@ own line.
 """
 
 import csv
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -59,7 +60,8 @@ class DelimitedReading:
     def locate(self, session: Session, loaded: str) -> Located | None:
         """Says where the rows stand, or None when header, rows and refused records are not all the lines."""
         if self.file.byte_count == 0:
-            return Located(f"select *, 0 as _ordinal, 0 as _line from {loaded}")
+            aside = None if self.records is None else f"{self.records.removesuffix('_records')}_aside"
+            return Located(f"select *, 0 as _ordinal, 0 as _line from {loaded}", aside)
         rows = session.value(f"select count(*) from {loaded}")
         refused = session.value(f"select count(distinct line) from {self._rejects}")
         if self.records is None:
@@ -76,7 +78,7 @@ class DelimitedReading:
             _find_records(session, self.prefix, self.header_lines)
             if not _set_unclosed_aside(session, self.prefix):
                 break
-        _set_stray_returns_aside(session, self.prefix)
+        _set_stray_returns_aside(session, self.prefix, self.delimiter)
         target = session.scratch / f"{Path(self.prefix).name}.records.csv"
         reader = session.reader(f"select text from {self.prefix}_records order by ordinal")
         write_texts(target, b"", (batch.column(0) for batch in reader))
@@ -292,14 +294,21 @@ def _set_bad_encoding_aside(session: Session, prefix: str) -> None:
     )
 
 
-def _set_stray_returns_aside(session: Session, prefix: str) -> None:
-    """Moves records with a carriage return outside quotes out of the way: the parser stops at them."""
-    rule, category, message = STRAY_RETURN
-    stray = "contains(text, chr(13)) and contains(regexp_replace(text, '\"[^\"]*\"', '', 'g'), chr(13))"
+def _set_stray_returns_aside(session: Session, prefix: str, delimiter: str) -> None:
+    """Moves records with a carriage return where fields do not hold it out of the way: the parser loses count there."""
+    plain = re.escape(delimiter)
+    field = f'(?:"(?:[^"]|"")*"|[^"{plain}\\r]*)'
+    sound = f"regexp_full_match(text, {literal(f'{field}(?:{plain}{field})*')})"
+    stray = f"contains(text, chr(13)) and not {sound}"
+    is_outside = "contains(regexp_replace(text, '\"[^\"]*\"', '', 'g'), chr(13))"
+    words = [
+        f"case when {is_outside} then {literal(out)} else {literal(within)} end"
+        for out, within in zip(STRAY_RETURN, BROKEN_RULES["UNQUOTED VALUE"], strict=True)
+    ]
     session.execute(
         f"""
         insert into {prefix}_aside
-        select line, '{rule}', '{category}', '{message}', text from {prefix}_records where {stray};
+        select line, {", ".join(words)}, text from {prefix}_records where {stray};
         create or replace table {prefix}_records as
         select row_number() over (order by line) - 1 as ordinal, line, text, is_open
         from {prefix}_records where not ({stray})
