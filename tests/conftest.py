@@ -10,6 +10,7 @@ import pytest
 from lake.engine import EngineLimits, Session
 from lake.run import Run, begin_run
 from lake.table_versions import Store
+from tests.postgres_parts import Cluster, Database, serving_postgres
 from tests.store_parts import make_store, serving_s3
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +38,21 @@ def s3_endpoint() -> Iterator[str]:
     """The address of an S3 server in a process of its own."""
     with serving_s3() as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL server of the tests' own; whoever stops or kills it starts it again."""
+    with serving_postgres() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def database(postgres: Cluster) -> Iterator[Database]:
+    """An empty database, gone with the test."""
+    made = postgres.create_database()
+    yield made
+    postgres.drop_database(made)
 
 
 @pytest.fixture
