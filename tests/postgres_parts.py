@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import connection
 
 PACKAGES = "postgresql-15 and postgresql-15-wal2json"
 ADMIN, READER, REPLICATOR = "sluice_admin", "sluice_reader", "sluice_replicator"
@@ -62,7 +62,7 @@ class Database:
     port: int
     host: str = "127.0.0.1"
 
-    def connect(self, role: str = ADMIN, **options: Any) -> Connection:
+    def connect(self, role: str = ADMIN, **options: Any) -> connection:
         """Gives a connection that commits every statement at once; set `autocommit` to False for transactions."""
         given = {"host": self.host, "port": self.port, "dbname": self.name, "user": role, "password": PASSWORD}
         opened = psycopg2.connect(**{**given, "connect_timeout": 10, **options})
