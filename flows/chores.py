@@ -17,6 +17,7 @@ from flows.health import measure_platform
 from flows.job import Job, open_job
 from flows.measuring import measure_columns
 from flows.paging import keep_page, mail_page
+from flows.planning import project_models
 from flows.steps import Step
 from lake.catalogue import restricted_of
 from lake.operations import show_operations
@@ -25,7 +26,6 @@ from lake.run import Run
 from lake.settings import Settings
 from reports.channels.channel import delivery_key
 from reports.page import find_pages
-from sql.models import find_models
 
 MOST_MISSED_DAYS = 31
 HEALTH, METADATA, EXPORTS = "platform-health", "metadata-sync", "daily-exports"
@@ -56,7 +56,7 @@ def health_chore(*, is_deployed: bool) -> Chore:
     """Gives the chore that measures the platform."""
 
     def work(job: Job) -> list[str]:
-        describe_project(job, find_models(job.project.sql_dir))
+        describe_project(job, project_models(job.project))
         show_news(job)
         measure_platform(job, is_deployed=is_deployed)
         return [f"measured: {event.record_count} values" for event in job.run.events if event.kind.endswith("measured")]
@@ -68,7 +68,7 @@ def metadata_chore() -> Chore:
     """Gives the chore that writes down what the project says of itself, and how full the columns of its tables are."""
 
     def work(job: Job) -> list[str]:
-        describe_project(job, find_models(job.project.sql_dir))
+        describe_project(job, project_models(job.project))
         changed = [event.subject for event in job.run.events if event.kind == "project-described"]
         return [f"described anew: {', '.join(changed) or 'nothing'}", f"columns measured: {measure_columns(job)}"]
 

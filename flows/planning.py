@@ -14,10 +14,11 @@ from lake.errors import ModelError, SettingsError
 from lake.project import Project
 from reports.alerts import AlertRule, find_alerts
 from reports.page import Page, find_pages
+from sql.current import current_views
 from sql.inputs import reference_tables
 from sql.models import Model, find_models, upstream
 
-Layer = Literal["staging", "intermediate", "marts"]
+Layer = Literal["raw", "staging", "intermediate", "marts"]  # in raw: the views of what stands in captured tables
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 TABLE_NAME = re.compile(r"\b(?:raw|staging|intermediate|marts|reference)\.\w+")
 
@@ -61,7 +62,7 @@ def make_plan(project: Project, marts: Sequence[str], pages: Sequence[str]) -> P
     not end well does not begin.
     """
     contracts = project.contracts()
-    models = find_models(project.sql_dir)
+    models = project_models(project)
     if not contracts and not models:
         raise SettingsError(
             "project-empty",
@@ -84,6 +85,11 @@ def make_plan(project: Project, marts: Sequence[str], pages: Sequence[str]) -> P
     )
 
 
+def project_models(project: Project) -> dict[str, Model]:
+    """Gives every model of a project by name: those written as files, and the views of captured tables."""
+    return {**current_views(project.contracts().values()), **find_models(project.sql_dir)}
+
+
 def make_landing_plan(project: Project) -> Plan:
     """Reads what landing needs, contracts and the checks of raw; a model that is broken does not keep data out."""
     contracts = project.contracts()
@@ -91,6 +97,7 @@ def make_landing_plan(project: Project) -> Plan:
         message = f"'{project.root}' has no contract: there is nothing to land."
         raise SettingsError("project-empty", message, cure="Begin with 'sluice draft FILE'.")
     known = {f"raw.{source}" for source in contracts} | reference_tables(project.reference_dir)
+    known |= current_views(contracts.values()).keys()
     models = {f"{path.parent.name}.{path.stem}" for path in project.sql_dir.rglob("*.sql")}
     written = [suite for suite in find_suites(project.checks_dir, known | models) if suite.stage == "raw"]
     return Plan(
@@ -151,5 +158,5 @@ def expect_known(project: Project, marts: Sequence[str], pages: Sequence[str]) -
 
 def asked_marts(project: Project, marts: Sequence[str]) -> list[str]:
     """Gives the full names of the tables a run for some marts would build; raises ModelError for an unknown one."""
-    models = find_models(project.sql_dir)
+    models = project_models(project)
     return sorted(model.name for model in upstream(models, marts or models) if model.is_table)

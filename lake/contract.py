@@ -107,7 +107,8 @@ class Contract:
     of all there are. `partition` are the columns the raw table is partitioned by. `watermark` and `lateness` (an
     interval such as `2 days`) say how far back late rows are expected. `sla` holds ODCS SLA properties by name.
     `digest` is the sha256 of the file's bytes. `schema` is the operational schema it is held
-    against, but for the differences listed in `accepted_drift`, such as `missing internal_note`.
+    against, but for the differences listed in `accepted_drift`, such as `missing internal_note`. `history_of` is the
+    contract of the source's own rows where raw keeps their changes (see `lake.odcs.changes`); None where it keeps them.
     """
 
     source: str
@@ -132,6 +133,7 @@ class Contract:
     sla: Mapping[str, str] = field(default_factory=dict)
     schema: SchemaReference | None = None
     accepted_drift: tuple[str, ...] = ()
+    history_of: "Contract | None" = None
 
     @property
     def major(self) -> int:

@@ -72,12 +72,16 @@ def read_model(path: Path, layer: str) -> Model:
     start = end + len(text[end:]) - len(text[end:].lstrip())
     sql = text[start:].rstrip().removesuffix(";").rstrip()
     first_line = text.count("\n", 0, start) + 1
-    inputs = inputs_of(read_select(sql, path, first_line), path, first_line)
     if header.affected is not None:
         inputs_of(read_select(header.affected, path, 1), path, 1)
+    return make_model(f"{layer}.{path.stem}", path, sql, header, first_line)
+
+
+def make_model(name: str, path: Path, sql: str, header: Header, first_line: int = 1) -> Model:
+    """Gives the model that a select is; raises ModelError naming file and line when it is none or not repeatable."""
+    inputs = inputs_of(read_select(sql, path, first_line), path, first_line)
     parameters = parameters_of(sql, path, first_line)
-    digest = _digest_of(sql, header)
-    return Model(f"{layer}.{path.stem}", path, sql, header, inputs, digest, first_line, parameters)
+    return Model(name, path, sql, header, inputs, _digest_of(sql, header), first_line, parameters)
 
 
 def name_model(models: Mapping[str, Model], wanted: str) -> str:

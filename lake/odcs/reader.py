@@ -18,6 +18,7 @@ from lake.contract import (
     versioned_name,
 )
 from lake.errors import ContractError
+from lake.odcs.changes import CAPTURE, as_history
 from lake.odcs.columns import NAME, NAME_CURE, exclusive_rules, read_column
 from lake.odcs.document import (
     Part,
@@ -70,7 +71,7 @@ def read_contract(path: Path) -> Contract:
     contract = _contract(document, hashlib.sha256(data).hexdigest())
     check_server(document, contract)
     check_rest(document, errors)
-    return contract
+    return as_history(contract) if contract.server.options.get("mode") == CAPTURE else contract
 
 
 def _check_version(document: Part) -> None:

@@ -99,6 +99,7 @@ def schema_drift(contract: Contract, root: Path) -> tuple[Finding, ...]:
 
     A schema that cannot be read is a finding, too. What the contract accepts by `acceptedDrift` is left out.
     """
+    contract = contract.history_of or contract
     reference = contract.schema
     if reference is None:
         return ()
