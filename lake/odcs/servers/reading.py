@@ -5,16 +5,26 @@ from collections.abc import Callable, Mapping
 from lake.contract import Contract, Server
 from lake.odcs.document import Part
 from lake.odcs.servers.api import check_api, read_api
+from lake.odcs.servers.database import check_database, with_table
 from lake.odcs.servers.local import read_local
+from lake.odcs.servers.postgresql import read_postgresql
 from lake.odcs.servers.s3 import read_s3
+from lake.odcs.servers.sqlite import is_sqlite, read_sqlite
 
 READERS: Mapping[str, Callable[[Part], Server]] = {
     "local": read_local,
     "api": read_api,
     "s3": read_s3,
     "azure": read_s3,
+    "postgresql": read_postgresql,
+    "postgres": read_postgresql,
+    "custom": read_sqlite,
 }
-CHECKS: Mapping[str, Callable[[Part, Contract], None]] = {"api": check_api}  # what only the whole contract can tell
+DATABASES = ("postgresql", "sqlite")
+CHECKS: Mapping[str, Callable[[Part, Contract], None]] = {  # what only the whole contract can tell; by our own kind
+    "api": check_api,
+    **dict.fromkeys(DATABASES, check_database),
+}
 NOT_OPTIONS = ("server", "type", "path", "location", "format", "id", "description", "environment", "roles")
 
 
@@ -24,14 +34,17 @@ def read_server(document: Part) -> Server:
     if server is None:
         cure = "Add 'servers:' with 'type: local', 'path' and 'format'."
         raise document.fault("server-missing", "The contract does not say where its data come from ('servers').", cure)
-    return READERS.get(server.text("type"), _read_other)(server)
+    if server.text("type") == "custom" and not is_sqlite(server):
+        return _read_other(server)
+    found = READERS.get(server.text("type"), _read_other)(server)
+    return with_table(found, next(document.each("schema"), None)) if found.kind in DATABASES else found
 
 
 def check_server(document: Part, contract: Contract) -> None:
     """Checks the server against the contract it serves; raises ContractError when the two do not go together."""
     server = next(document.each("servers"))
-    if server.text("type") in CHECKS:
-        CHECKS[server.text("type")](server, contract)
+    if contract.server.kind in CHECKS:
+        CHECKS[contract.server.kind](server, contract)
 
 
 def _read_other(server: Part) -> Server:

@@ -1,0 +1,33 @@
+"""A server of type `custom` and format `sqlite`: a table or a query of an SQLite file. The standard has no such type."""
+
+from collections.abc import Mapping
+
+from lake.contract import Server
+from lake.odcs.document import Part, check_keys
+from lake.odcs.servers.database import CHOICES as READING_CHOICES
+from lake.odcs.servers.database import READING_KINDS, read_database, unfit
+from lake.odcs.servers.properties import Kind
+
+SQLITE_KEYS = (
+    *("server", "type", "path", "format"),
+    *("id", "description", "environment", "roles", "customProperties"),
+)
+SQLITE = "sqlite"
+CHOICES = READING_CHOICES
+SQLITE_KINDS: Mapping[str, Kind] = {
+    name: kind for name, kind in READING_KINDS.items() if name not in ("statementTimeout", "fetchBytes")
+}
+
+
+def is_sqlite(server: Part) -> bool:
+    """Says whether a server of type `custom` is an SQLite file."""
+    return server.text("format").lower() == SQLITE
+
+
+def read_sqlite(server: Part) -> Server:
+    """Reads an SQLite file's server; raises ContractError for what is unknown, missing or cannot be."""
+    options = read_database(server, SQLITE_KINDS)
+    check_keys(server, SQLITE_KEYS, "an SQLite file's server")
+    if not server.text("path"):
+        raise unfit(server, "Key 'path' is empty.", "Write the file's path, from the project folder.", "path")
+    return Server(SQLITE, server.text("path"), "parquet", options)
