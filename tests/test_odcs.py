@@ -431,10 +431,9 @@ def test_contract_leaves_other_tools_properties_alone(tmp_path: Path) -> None:
 def test_contract_keeps_servers_of_other_kinds(tmp_path: Path) -> None:
     """A server that is no local folder keeps its kind, place and options."""
     start, end = SALES.index("  - server: drop"), SALES.index("schema:")
-    server = "  - {server: shop, type: postgresql, host: db, port: 5432, database: shop, schema: public}\n"
+    server = "  - {server: shop, type: mysql, host: db, port: 3306, database: shop}\n"
     contract = read_contract(write(tmp_path, SALES[:start] + server + SALES[end:]))
-    options = {"host": "db", "port": "5432", "database": "shop", "schema": "public"}
-    assert contract.server == Server("postgresql", "", "", options)
+    assert contract.server == Server("mysql", "", "", {"host": "db", "port": "3306", "database": "shop"})
 
 
 def test_contract_owner_falls_back_to_team_and_property(tmp_path: Path) -> None:

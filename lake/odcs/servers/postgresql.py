@@ -31,7 +31,7 @@ def read_postgresql(server: Part) -> Server:
     options = read_database(server, POSTGRESQL_KINDS, CHOICES)
     check_keys(server, POSTGRESQL_KEYS, "a server of type 'postgresql'")
     host, port = server.text("host"), str(server.value["port"])
-    if not host or "@" in host or "/" in host[1:] and not host.startswith("/"):
+    if not host or "@" in host or ("/" in host[1:] and not host.startswith("/")):
         raise unfit(server, f"Key 'host' is '{host}'.", "Write a name or address alone, e.g. 'db.example.com'.", "host")
     if not port.isdecimal():
         raise unfit(server, f"Key 'port' is '{port}'.", "Write a number, e.g. 5432.", "port")

@@ -1,4 +1,4 @@
-"""A server of type `custom` and format `sqlite`: a table or a query of an SQLite file. The standard has no such type."""
+"""A server of type `custom` and format `sqlite`, for which the standard has no type: an SQLite file."""
 
 from collections.abc import Mapping
 
