@@ -9,13 +9,14 @@ from flows.journal import write_down
 from flows.outcome import PageOutcome
 from flows.paging import data_as_of, keep_page
 from flows.telling import tell, tell_failure, untold
+from flows.verdicts import newest_gates
 from lake.catalogue import restricted_of, show_release
 from lake.engine import Session
 from lake.errors import DeliveryError, SluiceError
 from lake.operations import show_operations
 from lake.releases import Release, current_release
 from reports.alerts import find_alerts, is_about_platform
-from reports.context import FailedRun, GateCount, PageContext
+from reports.context import FailedRun, PageContext
 from reports.page import Page, RenderedPage, find_pages, render
 
 RUN_FAILED = "run_failed"  # the rule that tells of failed runs, in a project that has it
@@ -95,24 +96,12 @@ def standing_context(job: Job) -> PageContext:
         release_id=None if release is None else release.id,
         published_at=None if release is None else release.published_at,
         data_as_of=data_as_of(job),
-        gates=tuple(GateCount(*row) for row in job.session.rows(NEWEST_GATES)),
+        gates=newest_gates(job.session),
         timezone=job.settings.timezone,
         currency=job.settings.currency,
         failed_run=_failed_run(job, release),
         withholds=False,
     )
-
-
-NEWEST_GATES = """
-    select
-        stage, table_name,
-        count(*) filter (outcome = 'pass'), count(*) filter (outcome = 'warn'),
-        count(*) filter (outcome in ('fail', 'error'))
-    from ops.validation_results
-    where run_id = (select max_by(run_id, checked_at) from ops.validation_results)
-    group by stage, table_name
-    order by list_position(['raw', 'staging', 'intermediate', 'marts', 'pipeline'], stage), table_name
-"""
 
 
 def _failed_run(job: Job, release: Release | None) -> FailedRun | None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flows.aftermath import after_run, draw_standing_pages, show_news, tell_failed_run, tell_platform
+from flows.held_pages import mark_held_pages
 from flows.interrupts import is_interrupt
 from flows.job import Job
 from flows.journal import write_down
@@ -64,6 +65,7 @@ def _write_out(job: Job, told: Exception | None) -> Release | None:
     with after_run(job) as after:
         tell_platform(after, told)
         show_news(after)
+        mark_held_pages(after)
         draw_standing_pages(after)
         write_down(after, after.session)
         write_catalogue(after.session, job.store, _lake_file(job), list(job.project.contracts().values()))

@@ -2,8 +2,7 @@
 
 import json
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,28 +15,24 @@ from flows.gating import PAGE_FIGURES, models_named, note_gate
 from flows.job import Job
 from flows.outcome import PageOutcome
 from flows.planning import Plan
+from flows.verdicts import Verdicts
 from lake.engine import literal
 from lake.releases import Release
 from reports.channels.channel import Attachment, Message, delivery_key
 from reports.channels.choice import choose_channel
-from reports.context import GateCount, PageContext
+from reports.context import PageContext
 from reports.page import Page, RenderedPage, render
 
 FIGURE_COLUMNS = pa.schema([("page", pa.string()), ("figure", pa.string()), ("value", pa.string())])
 
 
-def render_page(job: Job, release: Release, page: Page) -> RenderedPage:
+def render_page(job: Job, release: Release, page: Page, verdicts: Verdicts) -> RenderedPage:
     """Draws one page from the release; nobody sees it before its figures are reconciled."""
-    context = page_context(job, release, page)
-    rendered = render(page, job.session, context, with_mail=page.mailed == "release")
-    figures = {figure.figure: str(figure.value) for figure in rendered.figures if figure.value is not None}
-    counts = {name: context.count(name) for name in ("passed", "warned", "failed")}
-    told = {"release_id": release.id, "data_as_of": context.data_as_of, "withheld": list(rendered.withheld), **counts}
-    job.run.note("page-rendered", page.name, len(figures), figures=figures, **told)
-    return rendered
+    context = page_context(job, release, page, verdicts)
+    return render(page, job.session, context, with_mail=page.mailed == "release")
 
 
-def page_context(job: Job, release: Release, page: Page) -> PageContext:
+def page_context(job: Job, release: Release, page: Page, verdicts: Verdicts) -> PageContext:
     """Gives what a page states beside its figures: release, gates, and the figures of its last release but this."""
     before, figures = _previous_figures(job, release, page)
     return PageContext(
@@ -45,7 +40,8 @@ def page_context(job: Job, release: Release, page: Page) -> PageContext:
         release_id=release.id,
         published_at=release.published_at,
         data_as_of=data_as_of(job),
-        gates=tuple(_gate_counts(job)),
+        gates=verdicts.gates,
+        inputs=verdicts.inputs,
         timezone=job.settings.timezone,
         currency=job.settings.currency,
         previous_figures=figures,
@@ -83,10 +79,29 @@ def gate_pages(job: Job, plan: Plan, release: Release, pages: Sequence[RenderedP
 def send_page(job: Job, release: Release, page: RenderedPage) -> None:
     """Puts one page into the output folder, and sends it unless it is mailed to nobody."""
     path = keep_page(job, page)
+    note_page(job, page)
     job.findings.pages.append(PageOutcome(page.name, str(path), str(mail_path(path)) if page.mail_html else None))
     if not page.mail_html:
         return
     mail_page(job, page, delivery_key("page", page.name, release.id))
+
+
+def note_page(job: Job, page: RenderedPage) -> None:
+    """Notes what a page now shows its readers: its figures, and what it states beside them."""
+    figures = {figure.figure: str(figure.value) for figure in page.figures if figure.value is not None}
+    stated = page.context
+    job.run.note(
+        "page-rendered",
+        page.name,
+        len(figures),
+        figures=figures,
+        release_id=stated.release_id,
+        data_as_of=stated.data_as_of,
+        withheld=list(page.withheld),
+        behind=sorted({gate.table_name for gate in stated.gates}),
+        held_back=list(stated.held_back),
+        **{name: stated.count(name) for name in ("passed", "warned", "failed")},
+    )
 
 
 def mail_page(job: Job, page: RenderedPage, key: str) -> None:
@@ -145,15 +160,6 @@ def data_as_of(job: Job) -> datetime | None:
     """Gives the instant at which something landed last, None when nothing ever has."""
     found: datetime | None = job.session.value("select max(ended_at) from ops.ingestion_log where status = 'landed'")
     return found
-
-
-def _gate_counts(job: Job) -> Iterator[GateCount]:
-    counts = Counter(
-        (result.stage, result.table_name, result.outcome) for gate in job.findings.gates for result in gate.results
-    )
-    for stage, table in dict.fromkeys((stage, table) for stage, table, _ in counts):
-        passed, warned, failed, unknown = (counts[stage, table, word] for word in ("pass", "warn", "fail", "error"))
-        yield GateCount(stage, table, passed, warned, failed + unknown)
 
 
 def _write_whole(path: Path, text: str) -> None:

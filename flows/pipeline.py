@@ -19,6 +19,7 @@ from flows.planning import LAYERS, Plan, make_plan
 from flows.steps import Step
 from flows.telling import tell_alerts
 from flows.tracing import trace
+from flows.verdicts import read_verdicts
 from lake.errors import CommitConflict, SluiceError
 from lake.project import Project
 from lake.releases import Release
@@ -106,7 +107,8 @@ def build_layers(job: Job, plan: Plan, ground: Ground) -> list[Candidate]:
 def tell_release(job: Job, plan: Plan, release: Release) -> None:
     """Draws the pages of a release, reconciles their figures with the marts, and sends them."""
     step = job.step
-    rendered = [step(f"render {page.name}", render_page)(job, release, page) for page in plan.pages]
+    verdicts = step("read verdicts", read_verdicts)(job.session, plan)
+    rendered = [step(f"render {page.name}", render_page)(job, release, page, verdicts) for page in plan.pages]
     step("gate pages", gate_pages)(job, plan, release, rendered)
     for page in rendered:
         step(f"send {page.name}", send_page)(job, release, page)

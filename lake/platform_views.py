@@ -54,6 +54,7 @@ def platform_views(releases: str, events: str) -> dict[str, str]:
         "ops.columns": _columns(events, releases),
         "ops.sources": _sources(events),
         "ops.platform_health_metrics": _measured(events),
+        "ops.page_verdicts": _page_verdicts(events),
     }
 
 
@@ -200,4 +201,42 @@ def _measured(events: str) -> str:
             select run_id, "at", unnest(from_json(details -> 'rows', '[["VARCHAR"]]')) as row
             from ({events}) where event = '{MEASURED}'
         )
+    """
+
+
+def _page_verdicts(events: str) -> str:
+    """One row per page of a release: as of what its figures are, what the checks behind them said, and what holds
+    newer figures back: the tables upstream, and reconciliations over them, that did not pass when judged last."""
+    return f"""
+        with
+        drawn as (
+            select subject as page, max("at") as drawn_at, max_by(details, "at") as details
+            from ({events}) where event = 'page-rendered' group by subject
+        ),
+        judged as (
+            select table_name, run_id, max(checked_at) as checked_at, bool_or(outcome in ('fail', 'error')) as is_failed
+            from ops.validation_results where stage <> 'raw' group by table_name, run_id
+        ),
+        stopped as (
+            select table_name from judged group by table_name having max_by(is_failed, checked_at)
+            union
+            select 'raw.' || source from ops.ingestion_log where status = 'held'
+        ),
+        held as (
+            select page, list(stopped.table_name order by stopped.table_name) as held_back
+            from (select page, unnest(from_json(details -> 'behind', '["VARCHAR"]')) as table_name from drawn)
+            join stopped using (table_name)
+            group by page
+        )
+        select
+            drawn.page, drawn.drawn_at,
+            cast(details ->> 'release_id' as bigint) as release_id,
+            cast(details ->> 'data_as_of' as timestamptz) as data_as_of,
+            cast(details ->> 'passed' as bigint) as passed_count,
+            cast(details ->> 'warned' as bigint) as warned_count,
+            cast(details ->> 'failed' as bigint) as failed_count,
+            coalesce(held_back, []) as held_back,
+            coalesce(from_json(details -> 'held_back', '["VARCHAR"]'), []) as stated_held_back,
+        from drawn
+        left join held using (page)
     """

@@ -38,8 +38,8 @@ class Column:
 class Result:
     """What a query gave: at most so many rows as asked, and how many there are in all.
 
-    `tables` names the tables it reads, `withheld` those of them whose gate failed; then there are neither columns nor
-    rows.
+    `tables` names the tables it reads, `withheld` those of them, and upstream of them, whose gate failed; then there
+    are neither columns nor rows.
     """
 
     id: str
@@ -88,9 +88,9 @@ class QueryDesk:
         self._results: dict[tuple[str, int], Result] = {}
 
     @property
-    def results(self) -> tuple[Result, ...]:
-        """Gives every result so far, in the order asked for."""
-        return tuple(self._results.values())
+    def tables(self) -> frozenset[str]:
+        """Gives every table read so far, those of withheld figures included."""
+        return frozenset(name for result in self._results.values() for name in result.tables)
 
     def query(self, sql: str, limit: int = MOST_ROWS) -> Result:
         """Gives the first `limit` rows of a select, in the select's own order, and the count of all."""
@@ -109,7 +109,7 @@ class QueryDesk:
 
     def _run(self, result_id: str, sql: str, limit: int) -> Result:
         tables = tables_read(sql)
-        withheld = tuple(sorted(tables & self._context.failed_tables))
+        withheld = self._context.withheld(tables)
         if withheld:
             return Result(result_id, sql, tables=tables, withheld=withheld)
         data = self._read(limited(sql, limit))

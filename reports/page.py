@@ -59,7 +59,7 @@ class RenderedPage:
     One that nobody is mailed has neither mail body nor text.
 
     `figures` are the numbers shown, for reconciliation; `withheld` the titles of figures whose gate failed; `tables`
-    the names of the lake's tables that were read.
+    the names of the lake's tables that were read; `context` is what the page states beside its figures.
     """
 
     name: str
@@ -71,6 +71,7 @@ class RenderedPage:
     figures: tuple[PageFigure, ...]
     withheld: tuple[str, ...]
     tables: frozenset[str]
+    context: PageContext
     recipients: tuple[str, ...]
 
 
@@ -148,7 +149,8 @@ def render(page: Page, reader: Reader, context: PageContext, *, with_mail: bool 
         images=_draw_pictures(pictured, context),
         figures=tuple(canvas.recorded),
         withheld=tuple(figure.title for figure in canvas.figures.values() if figure.withheld),
-        tables=frozenset(name for result in desk.results for name in result.tables),
+        tables=desk.tables,
+        context=context.about(desk.tables),
         recipients=page.recipients,
     )
 
@@ -173,7 +175,7 @@ def _draw_mail(page: Page, desk: QueryDesk, context: PageContext) -> str:
 def _draw(page: Page, desk: QueryDesk, context: PageContext, medium: Media) -> tuple[str, Canvas]:
     canvas = Canvas(page.name, desk, context, medium)
     body = _fill(page, canvas, escaped=medium.escaped)
-    return medium.finish(page, canvas, body, context), canvas
+    return medium.finish(page, canvas, body, context.about(desk.tables)), canvas
 
 
 def _fill(page: Page, canvas: Canvas, *, escaped: bool) -> str:
