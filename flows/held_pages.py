@@ -41,7 +41,7 @@ def mark_held_pages(job: Job) -> None:
         job.run.note("page-undrawn", job.project.root.name, error=str(error))
 
 
-def _draw_again(  # noqa: PLR0913  # all that the page states
+def _draw_again(
     job: Job, page: Page, release: Release, verdicts: Verdicts, data_as_of: datetime, held_back: tuple[str, ...]
 ) -> RenderedPage:
     context = page_context(job, release, page, verdicts)

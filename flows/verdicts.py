@@ -30,8 +30,8 @@ def read_verdicts(session: Session, plan: Plan) -> Verdicts:
     own = {suite.table_name for suite in plan.suites if PAGE_FIGURES in suite.sodacl}
     published = "stage = 'raw' or run_id in (select releases.run_id from ops.releases as releases)"
     gates = tuple(
-        GateCount(stage, table, *counts, reads=reads.get(table, frozenset()))
-        for stage, table, *counts in session.rows(_counts_sql(published))
+        GateCount(stage, table, passed, warned, failed, reads.get(table, frozenset()))
+        for stage, table, passed, warned, failed in session.rows(_counts_sql(published))
         if table not in own
     )
     return Verdicts(gates, {name: model.inputs for name, model in plan.models.items()})
