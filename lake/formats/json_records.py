@@ -30,7 +30,7 @@ class JsonReading:
     def select(self) -> str:
         """Gives SQL for one text column per received column; nested values stay JSON text."""
         if not self.columns:
-            return f"select text from {self.records} where false"
+            return f"select text from {self.records} where is_object order by rowid"
         paths = ", ".join(literal(pointer) for pointer in self.pointers.values())
         fields = ", ".join(f"fields[{place}] as {quote(name)}" for place, name in enumerate(self.columns, 1))
         return f"""

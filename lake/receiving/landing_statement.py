@@ -1,0 +1,126 @@
+"""The landing's own verdict on a few records, at once: its statement, prepared in a small engine of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from lake.contract import Contract
+from lake.engine import EngineLimits, Session, literal, quote
+from lake.formats.json_records import json_pointer
+from lake.landing.drift import Drift
+from lake.landing.validation import typed_select
+
+LIMITS = EngineLimits(memory="256MB", threads=1)
+PLAIN_PLAN = "set disabled_optimizers = 'filter_pushdown'"  # it would work out every reason twice
+CARRIED = ("place of the record", "nature of the record", "strangers of the record")  # no key is written so
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the statement says of one record that is not simply good.
+
+    `place` counts from 0; `is_blank` lines are no records; `reasons` are codes of the landing; `unknown` are keys
+    that the contract does not know.
+    """
+
+    place: int
+    is_blank: bool
+    is_object: bool
+    reasons: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+class LandingStatement:
+    """What the landing pass would say of records of one contract; safe to be used by several threads."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._lock = Lock()
+        self._session: Session | None = None
+        self._prepared: dict[frozenset[str], str] = {}
+        names = [column.source_name for column in contract.columns]
+        self._dotted = [name for name in names if "." in name]
+
+    def judge(self, lines: Sequence[bytes]) -> list[Found]:
+        """Gives what is wrong with each record that is not good, in their order."""
+        texts = [line.decode("utf-8", errors="replace").rstrip("\r\n") for line in lines]
+        whole = "\n".join(texts).replace("\0", "\1")  # neither may stand in JSON, and the engine's parser ends at one
+        with self._lock:
+            if self._session is None:
+                self._session = Session(LIMITS)
+                self._session.execute(PLAIN_PLAN)
+            name = self._prepare(self._session, whole)
+            rows = self._session.rows(f"execute {name}({literal(whole)})")
+        return [Found(place, nature == "blank", nature == "object", *_told(row)) for place, nature, *row in rows]
+
+    def close(self) -> None:
+        """Ends the engine; another judgement opens one again."""
+        with self._lock:
+            if self._session is not None:
+                self._session.__exit__(None, None, None)
+            self._session, self._prepared = None, {}
+
+    def _prepare(self, session: Session, whole: str) -> str:
+        """Gives the name of the statement for these records: a dotted name is a path where one of them has it."""
+        paths = self._paths(session, whole) if self._dotted else frozenset()
+        if paths not in self._prepared:
+            name = f"judge_{len(self._prepared)}"
+            session.execute(f"prepare {name} as {_statement(self._contract, paths)}")
+            self._prepared[paths] = name
+        return self._prepared[paths]
+
+    def _paths(self, session: Session, whole: str) -> frozenset[str]:
+        keys = {
+            row[0]
+            for row in session.rows(
+                "select distinct unnest(json_keys(sound)) from "
+                f"(select {_sound('text')} as sound from (select unnest(string_split($1::varchar, chr(10))) as text))",
+                [whole],
+            )
+        }
+        return frozenset(name for name in self._dotted if name.split(".")[0] in keys)
+
+
+def _told(row: Sequence[list[str] | None]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    reasons, unknown = row
+    return tuple(reasons or ()), tuple(unknown or ())
+
+
+def _sound(text: str) -> str:
+    return f"case when json_valid({text}) and json_type(try_cast({text} as json)) = 'OBJECT' then {text} end"
+
+
+def _is_unknown(known: str) -> str:
+    """Gives SQL for whether a record's key is a field that the contract does not know, and not null."""
+    kind = "json_type(sound, '/' || replace(replace(key, '~', '~0'), '/', '~1'))"
+    return f"not list_contains([{known}]::varchar[], key) and {kind} <> 'NULL'"
+
+
+def _statement(contract: Contract, paths: frozenset[str]) -> str:
+    """Gives the select over the lines of one text ($1), a row per line that is no good record."""
+    names = [column.source_name for column in contract.columns]
+    pointers = ", ".join(literal(json_pointer(*(name.split(".") if name in paths else (name,)))) for name in names)
+    known = ", ".join(literal(name) for name in [*names, *(name.split(".")[0] for name in paths)])
+    fields = ", ".join(f"fields[{place}] as {quote(name)}" for place, name in enumerate(names, 1))
+    place, nature, strangers = (quote(name) for name in CARRIED)
+    source = f"""
+        select {fields}, place as {place}, strangers as {strangers},
+            case when sound is not null then 'object' when trim(text) = '' then 'blank' else 'broken' end as {nature}
+        from (
+            select place, text, sound, json_extract_string(sound, [{pointers}]) as fields,
+                list_filter(json_keys(sound), lambda key: {_is_unknown(known)}) as strangers
+            from (
+                select place, text, {_sound("text")} as sound
+                from (
+                    select unnest(texts) as text, unnest(range(len(texts))) as place
+                    from (select string_split($1::varchar, chr(10)) as texts)
+                )
+            )
+        )
+    """
+    drift = Drift(added=tuple((name, name) for name in CARRIED))
+    judged = typed_select(contract, names, source, drift)
+    return f"""
+        select {place}, {nature}, case when {nature} = 'object' then _reasons end, {strangers} from ({judged})
+        where {nature} <> 'object' or _reasons is not null or len({strangers}) > 0
+    """
