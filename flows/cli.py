@@ -19,6 +19,7 @@ from flows.commands.metrics import metrics
 from flows.commands.quarantine import quarantine
 from flows.commands.release import release
 from flows.commands.run import run
+from flows.commands.serve import serve
 from flows.commands.sql import sql
 from flows.commands.sync import sync
 from flows.commands.up import up
@@ -58,7 +59,7 @@ def sluice(context: click.Context, project: Path | None) -> None:
 for command in (up, run, land, watch, sql, quarantine, batch, release, contract, draft, maintain, demo):
     sluice.add_command(command)
 
-for command in (health, sync, export, metrics):
+for command in (health, sync, export, metrics, serve):
     sluice.add_command(command)
 
 

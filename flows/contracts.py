@@ -42,7 +42,9 @@ def contract_heading(project: Project, contract: Contract) -> Iterator[str]:
     """Gives what a contract says beside its columns, a line each."""
     yield f"{contract.source} {contract.version}: {contract.description}"
     yield f"  owner {contract.owner}; privacy {contract.privacy}; {contract.delivery} delivery"
-    yield f"  from {contract.server.kind} {contract.server.path} ({contract.server.format})"
+    for server in contract.servers:
+        how = "posted to" if server.is_pushed else f"from {server.kind}"
+        yield f"  {how} {server.path} ({server.format})"
     yield f"  key {', '.join(contract.key) or 'none: the whole row'}; known keys {contract.duplicates}"
     late = "" if contract.lateness is None else f", at most {contract.lateness} late"
     yield f"  watermark {contract.watermark or 'none'}{late}; drift {contract.drift}; {len(contract.rules)} row rules"
@@ -60,6 +62,7 @@ def contract_record(project: Project, contract: Contract) -> dict[str, Any]:
         **_row(project, contract),
         **{name: whole[name] for name in kept},
         "server": whole["server"],
+        "servers": [asdict(server) for server in contract.servers],
         "schema": whole["schema"],
         "rules": [{"name": rule.name, "expression": rule.expression} for rule in contract.rules],
         "table_rules": [{"name": rule.name, "sodacl": rule.sodacl} for rule in contract.table_rules],

@@ -147,7 +147,7 @@ def _source(contract: Contract) -> dict[str, Any]:
         "source": contract.source,
         "description": contract.description,
         "owner": contract.owner,
-        "kind": contract.server.kind,
+        "kind": ", ".join("push" if server.is_pushed else server.kind for server in contract.servers),
         "delivery": contract.delivery,
         "contract_version": contract.version,
         "allowed_lag_seconds": allowed_lag(contract),

@@ -12,7 +12,7 @@ from flows.outcome import SourceOutcome
 from flows.planning import Plan
 from flows.schema_watch import watch_schema
 from lake.contract import Contract
-from lake.errors import CommitConflict, GateFailed, SourceError
+from lake.errors import CommitConflict, GateFailed, SluiceError, SourceError
 from lake.landing.batch import Batch, PreparedBatch, another_attempt, identify
 from lake.landing.committing import commit, is_landed, set_aside
 from lake.landing.judging import prepare, show_candidate
@@ -41,26 +41,42 @@ def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
     visit = _visit(job, contract, known)
     records: list[BatchRecord] = []
     try:
-        refusals = _land_deliveries(job, plan, visit, records)
+        failures = _land_servers(job, plan, visit, records)
     finally:  # what landed before a source failed is in the lake, and is told
         outcome = _outcome(contract.source, records, known)
         job.findings.sources.append(outcome)
-    if refusals:
-        raise refusals[0]
+    if failures:
+        raise failures[0]
     return outcome
+
+
+def _land_servers(job: Job, plan: Plan, visit: Visit, records: list[BatchRecord]) -> list[SluiceError]:
+    """Visits one server of a contract after the other; gives what failed, that which stopped a whole server first."""
+    stopped: list[SluiceError] = []
+    refusals: list[SluiceError] = []
+    for server in visit.contract.servers:
+        if job.is_stopping():
+            break
+        try:
+            refusals += _land_deliveries(job, plan, visit.at(server), records)
+        except SluiceError as failure:
+            stopped.append(failure)
+    return stopped + refusals
 
 
 def _visit(job: Job, contract: Contract, known: Mapping[str, BatchRecord]) -> Visit:
     scratch = job.session.scratch / "deliveries"
     scratch.mkdir(exist_ok=True)
     since = watermark_since(job.session, contract, known.values())
-    return Visit(contract, job.project.root, scratch, job.run, job.secrets, time.sleep, known, since)
+    return Visit(
+        contract, job.project.root, scratch, job.run, job.secrets, time.sleep, known, since, job.settings.spool
+    )  # fmt: skip
 
 
 def _land_deliveries(job: Job, plan: Plan, visit: Visit, records: list[BatchRecord]) -> list[SourceError]:
     """Lands delivery after delivery into `records`, and gives those refused; one stops only what is read on from it."""
     refusals: list[SourceError] = []
-    if visit.waits_for is not None:
+    if visit.contract.server.has_position and visit.waits_for is not None:
         job.run.note("source-waits", visit.contract.source, held_batch=visit.waits_for.batch_id)
         return refusals
     for delivery in open_source(visit):

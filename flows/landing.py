@@ -1,6 +1,6 @@
 """Landing without building: what sources delivered goes through the same gates into raw, on demand or in a loop."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from flows.closing import close_run
@@ -9,14 +9,12 @@ from flows.job import Job, never, open_job
 from flows.outcome import Outcome
 from flows.planning import make_landing_plan
 from flows.steps import Step
-from lake.contract import Contract
+from lake.contract import Contract, Server
 from lake.errors import SettingsError, SluiceError
 from lake.project import Project
 from lake.run import Event, Run
 from lake.settings import Settings
 from lake.store_probe import expect_conditional
-
-LOOKED_AT_OFTEN = {"local", "s3"}  # the kinds of servers that a look costs little
 
 LANDING = "landing"  # the name of such a run in ops.pipeline_metrics
 # What a visit that found nothing leaves behind: nobody needs to read it, and a loop would write it for ever.
@@ -52,12 +50,12 @@ def visit_sources(
 ) -> tuple[Outcome | None, SluiceError | None]:
     """Lands as `land_sources` does, but writes nothing down when nothing came: for a loop that looks again and again.
 
-    Without names only folders and buckets are visited, no API or database. A failure that is `known_failure` is no
-    news. Gives the outcome, None when there was no news, and the failure.
+    Without names only folders, buckets and the spool are visited, no API or database. A failure that is `known_failure`
+    is no news. Gives the outcome, None when there was no news, and the failure.
     """
     with open_job(project, settings, run, step, is_stopping) as job:
         try:
-            failure = land_each(job, sources, LOOKED_AT_OFTEN)
+            failure = land_each(job, sources, costs_little)
         except BaseException as bug:
             close_run(job, bug, LANDING)
             raise
@@ -67,18 +65,28 @@ def visit_sources(
         return close_run(job, None if is_told else failure, LANDING), failure
 
 
-def land_each(job: Job, sources: Sequence[str], kinds: Collection[str] | None = None) -> SluiceError | None:
+def costs_little(server: Server) -> bool:
+    """Says whether a server may be looked at often: no provider is asked."""
+    return server.kind in ("local", "s3") or server.is_pushed
+
+
+def any_server(_server: Server) -> bool:
+    """Says that every server is visited."""
+    return True
+
+
+def land_each(job: Job, sources: Sequence[str], chosen: Callable[[Server], bool] = any_server) -> SluiceError | None:
     """Lands source after source; gives what stopped the first that failed, after the others had their turn.
 
-    When no source is named, `kinds` are those of servers that are visited (None: all).
+    When no source is named, `chosen` says which servers are visited.
     """
     failures: list[SluiceError] = []
     try:
         expect_conditional(job.store)
         plan = job.step("plan", make_landing_plan)(job.project)
         contracts = choose_sources(plan.contracts, sources)
-        if kinds is not None and not sources:
-            contracts = [contract for contract in contracts if contract.server.kind in kinds]
+        if not sources:
+            contracts = [found for contract in contracts if (found := _with(contract, chosen)) is not None]
     except SluiceError as failure:
         return failure
     for contract in contracts:
@@ -106,6 +114,11 @@ def choose_sources(contracts: Sequence[Contract], wanted: Sequence[str]) -> list
             cure = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known) or 'none'}."
             raise SettingsError("source-unnamed", f"There is no source {name!r}.", cure=cure)
     return [known[name] for name in dict.fromkeys(wanted)] if wanted else list(contracts)
+
+
+def _with(contract: Contract, chosen: Callable[[Server], bool]) -> Contract | None:
+    servers = [server for server in contract.servers if chosen(server)]
+    return contract.at(*servers) if servers else None
 
 
 def is_arrival(event: Event) -> bool:

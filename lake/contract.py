@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -72,6 +72,10 @@ class TableRule:
     line: int = 0
 
 
+PUSH = "push"  # the `intake` of a server that is our own: providers post to it
+WITHOUT_POSITION = ("local", "s3", "azure")  # what they hold is known by content, in whatever order it lands
+
+
 @dataclass(frozen=True)
 class Server:
     """Where the source delivers: a kind such as `local`, a path or pattern, a format, and options of that kind."""
@@ -80,6 +84,16 @@ class Server:
     path: str
     format: str
     options: Mapping[str, str]
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether providers post to our own service here, so that deliveries wait in its spool."""
+        return self.kind == "api" and self.options.get("intake") == PUSH
+
+    @property
+    def has_position(self) -> bool:
+        """Whether it is read on from where it stood, strictly in order; a contract has one such server at most."""
+        return self.kind not in WITHOUT_POSITION and not self.is_pushed
 
 
 @dataclass(frozen=True)
@@ -106,9 +120,10 @@ class Contract:
     to columns the contract does not know, or lacks. `load` says whether a delivery's rows are added or take the place
     of all there are. `partition` are the columns the raw table is partitioned by. `watermark` and `lateness` (an
     interval such as `2 days`) say how far back late rows are expected. `sla` holds ODCS SLA properties by name.
-    `digest` is the sha256 of the file's bytes. `schema` is the operational schema it is held
-    against, but for the differences listed in `accepted_drift`, such as `missing internal_note`. `history_of` is the
-    contract of the source's own rows where raw keeps their changes (see `lake.odcs.changes`); None where it keeps them.
+    `digest` is the sha256 of the file's bytes. `server` is where the source delivers; `more_servers` are further
+    places, visited after it. `schema` is the operational schema it is held against, but for the differences listed in
+    `accepted_drift`, such as `missing internal_note`. `history_of` is the contract of the source's own rows where raw
+    keeps their changes (see `lake.odcs.changes`); None where it keeps them.
     """
 
     source: str
@@ -134,6 +149,21 @@ class Contract:
     schema: SchemaReference | None = None
     accepted_drift: tuple[str, ...] = ()
     history_of: "Contract | None" = None
+    more_servers: tuple[Server, ...] = ()
+
+    @property
+    def servers(self) -> tuple[Server, ...]:
+        """Every place the source delivers to, in the order in which they are visited."""
+        return (self.server, *self.more_servers)
+
+    @property
+    def pushed(self) -> Server | None:
+        """The server that providers post to, None when there is none."""
+        return next((server for server in self.servers if server.is_pushed), None)
+
+    def at(self, *servers: Server) -> "Contract":
+        """Gives the same contract with some of its servers only."""
+        return replace(self, server=servers[0], more_servers=servers[1:])
 
     @property
     def major(self) -> int:

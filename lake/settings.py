@@ -41,6 +41,10 @@ class Settings(StoreSettings):
     spill_dir: Path | None = Field(
         default=None, description="Where working files go; default the system's temporary folder."
     )
+    spool_dir: Path | None = Field(
+        default=None,
+        description="Where posted rows wait on the ingestion service's disk; default lake/data/spool in the project.",
+    )
     timezone: str = Field(default="UTC", description="The zone dates and times are shown in.")
     currency: str = Field(default="INR", description="The currency money is shown in (ISO 4217).")
     retry_delays_seconds: tuple[float, ...] = Field(
@@ -63,6 +67,11 @@ class Settings(StoreSettings):
     mail_to: tuple[str, ...] = Field(
         default=("data-team@localhost",), description="Who gets pages and alerts that name nobody."
     )
+
+    serve_host: str = Field(default="127.0.0.1", description="Where the ingestion service listens.")
+    serve_port: int = Field(default=8080, ge=0, le=65535, description="Its port; 0 takes any free one.")
+    serve_cert: Path | None = Field(default=None, description="The service's TLS certificate (PEM, with its chain).")
+    serve_key: Path | None = Field(default=None, description="The private key of that certificate (PEM).")
 
     @field_validator("memory_limit")
     @classmethod
@@ -127,6 +136,11 @@ class Settings(StoreSettings):
     def output(self) -> Path:
         """The local folder for pages, the outbox and lake.duckdb."""
         return self.output_dir or self.project / "lake" / "data"
+
+    @property
+    def spool(self) -> Path:
+        """The local folder in which what was posted waits to be landed."""
+        return self.project / (self.spool_dir or Path("lake", "data", "spool"))
 
     @property
     def limits(self) -> EngineLimits:

@@ -8,34 +8,40 @@ from lake.archive import WorkingFile
 from lake.engine import Session, literal, quote
 from lake.errors import SourceError
 from lake.formats.lines import load_lines
-from lake.formats.reading import Located
+from lake.formats.reading import UNKNOWN_KEYS, Located
 
 MOST_BYTES_A_RECORD = 64 << 20
-MOST_TOLD = 3  # pages without records that a message names
+MOST_TOLD = 3  # pages without records, or unknown keys, that a message names
 NOT_JSON = ("not-json", "DATA_FORMAT_ERROR", "The line is no JSON object.")
 
 
 @dataclass(frozen=True)
 class JsonReading:
-    """JSON records in the table `records` (`line`, `text`, `is_object`), and where each column stands in a record."""
+    """JSON records in the table `records` (`line`, `text`, `is_object`), and where each column stands in a record.
+
+    `unknown` is SQL for the column `UNKNOWN_KEYS`, "" where there is none.
+    """
 
     records: str
     pointers: Mapping[str, str]
+    unknown: str = ""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The received columns: keys, and paths that the contract names, such as `customer.email`."""
-        return tuple(self.pointers)
+        return (*self.pointers, *([UNKNOWN_KEYS] if self.unknown else []))
 
     def select(self) -> str:
         """Gives SQL for one text column per received column; nested values stay JSON text."""
         if not self.columns:
             return f"select text from {self.records} where is_object order by rowid"
         paths = ", ".join(literal(pointer) for pointer in self.pointers.values())
-        fields = ", ".join(f"fields[{place}] as {quote(name)}" for place, name in enumerate(self.columns, 1))
+        fields = [f"fields[{place}] as {quote(name)}" for place, name in enumerate(self.pointers, 1)]
+        unknown = f", {self.unknown} as {quote(UNKNOWN_KEYS)}" if self.unknown else ""
         return f"""
-            select {fields} from (
-                select json_extract_string(text, [{paths}]) as fields from {self.records} where is_object order by rowid
+            select {", ".join([*fields, *([quote(UNKNOWN_KEYS)] if unknown else [])])} from (
+                select json_extract_string(text, [{paths}]::varchar[]) as fields{unknown}
+                from {self.records} where is_object order by rowid
             )
         """
 
@@ -73,8 +79,13 @@ class JsonReading:
         )
 
 
-def read_json_lines(session: Session, file: WorkingFile, *, expected: tuple[str, ...], prefix: str) -> JsonReading:
-    """Opens a file with one JSON object a line; blank lines are no records."""
+def read_json_lines(
+    session: Session, file: WorkingFile, *, expected: tuple[str, ...], prefix: str, alone: bool = False
+) -> JsonReading:
+    """Opens a file with one JSON object a line; blank lines are no records.
+
+    `alone`: records have nothing to do with each other, and a key that is not expected is no column, but its record's.
+    """
     load_lines(session, file.path, f"{prefix}_lines")
     session.execute(
         f"""
@@ -86,7 +97,7 @@ def read_json_lines(session: Session, file: WorkingFile, *, expected: tuple[str,
         from {prefix}_lines where trim(text) <> '' order by line
         """
     )
-    return _with_columns(session, f"{prefix}_json", expected)
+    return _with_columns(session, f"{prefix}_json", expected, alone=alone)
 
 
 def read_json(
@@ -182,7 +193,7 @@ def json_pointer(*keys: str) -> str:
     return "".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in keys)
 
 
-def _with_columns(session: Session, records: str, expected: tuple[str, ...]) -> JsonReading:
+def _with_columns(session: Session, records: str, expected: tuple[str, ...], *, alone: bool = False) -> JsonReading:
     keys = {
         row[0]
         for row in session.rows(
@@ -192,8 +203,19 @@ def _with_columns(session: Session, records: str, expected: tuple[str, ...]) -> 
     nested = {name: json_pointer(*name.split(".")) for name in expected if "." in name and name.split(".")[0] in keys}
     inside = {name.split(".")[0] for name in nested}
     known = {name: json_pointer(name) for name in expected if name in keys}
-    extra = {_shown(key): json_pointer(key) for key in sorted(keys - set(known) - inside)}
+    others = sorted(keys - set(known) - inside)
+    if alone:
+        return JsonReading(records, known | nested, _unknown_keys({*known, *inside}) if others else "")
+    extra = {_shown(key): json_pointer(key) for key in others}
     return JsonReading(records, known | nested | extra)
+
+
+def _unknown_keys(known: set[str]) -> str:
+    """Gives SQL for the first keys of a record that are not known and not null, as one text."""
+    named = ", ".join(literal(key) for key in sorted(known))
+    present = "json_type(text, '/' || replace(replace(key, '~', '~0'), '/', '~1')) <> 'NULL'"
+    wanted = f"lambda key: not list_contains([{named}]::varchar[], key) and {present}"
+    return f"nullif(array_to_string(list_filter(json_keys(text), {wanted})[:{MOST_TOLD}], ', '), '')"
 
 
 def _shown(key: str) -> str:

@@ -11,7 +11,7 @@ from lake.formats.excel import MOST_UNPACKED_BYTES, WORKBOOKS, SheetChoice, read
 from lake.formats.json_records import read_json, read_json_lines, read_json_pages
 from lake.formats.parquet import read_parquet
 from lake.formats.reading import Reading
-from lake.sources.delivery import PULL, Delivery
+from lake.sources.delivery import POSTED, PULL, Delivery
 
 DELIMITERS: Mapping[str, str | None] = {"csv": None, "tsv": "\t"}
 PREFIX = "landing.file"
@@ -31,7 +31,8 @@ def open_reading(session: Session, contract: Contract, delivery: Delivery, file:
             origin=delivery.origin,
         )
     if delivery.format == "jsonl":
-        return read_json_lines(session, file, expected=expected, prefix=PREFIX)
+        alone = delivery.kind == POSTED and contract.drift != "evolve"
+        return read_json_lines(session, file, expected=expected, prefix=PREFIX, alone=alone)
     if delivery.format == "json" and ("recordPath" in options or delivery.kind == PULL):
         path = options.get("recordPath", "")
         return read_json_pages(

@@ -5,6 +5,9 @@ from typing import Protocol
 
 from lake.engine import Session
 
+# A column of readings whose records stand for themselves: the keys of each that its contract does not know, or null.
+UNKNOWN_KEYS = "unknown keys of the record"
+
 
 @dataclass(frozen=True)
 class Located:

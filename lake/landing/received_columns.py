@@ -2,11 +2,12 @@
 
 from lake.contract import Contract
 from lake.engine import Session
-from lake.formats.reading import Reading
+from lake.formats.reading import UNKNOWN_KEYS, Reading
 from lake.landing.batch import Batch, raw_name
-from lake.landing.drift import Drift, apply_policy, find_differences, refusal
+from lake.landing.drift import Differences, Drift, apply_policy, find_differences, refusal
 from lake.landing.resemblance import describe_unknown, mostly_unfit, suggest_renames
 from lake.run import Run
+from lake.sources.delivery import POSTED
 from lake.table_versions import TableVersion
 
 
@@ -14,6 +15,8 @@ def judge_columns(
     session: Session, contract: Contract, reading: Reading, base: TableVersion | None, batch: Batch, run: Run
 ) -> Drift:
     """Applies the drift policy to the received columns, and notes what differs; raises SourceError under `refuse`."""
+    if batch.delivery.kind == POSTED:
+        return _judge_posted(contract, reading, base, batch, run)
     known = () if base is None else tuple(name for name, _ in base.columns)
     found = find_differences(contract, reading.columns, known)
     renames = suggest_renames(session, contract, found, reading)
@@ -26,6 +29,22 @@ def judge_columns(
         _note(contract, batch, run, told, drift.outcome)
     if contract.drift == "refuse" and found:
         raise refusal(contract, drift, batch.delivery.origin)
+    return drift
+
+
+def _judge_posted(contract: Contract, reading: Reading, base: TableVersion | None, batch: Batch, run: Run) -> Drift:
+    """Applies the policy to rows of many senders, of whom none answers for another: a missing key is a missing value.
+
+    A key that is not known makes its own record bad, unless the policy is `evolve`.
+    """
+    known = () if base is None else tuple(name for name, _ in base.columns)
+    received = [name for name in reading.columns if name != UNKNOWN_KEYS]
+    unknown = find_differences(contract, received, known).unknown
+    drift = apply_policy(contract, received, known, Differences(unknown=unknown), ())
+    if UNKNOWN_KEYS in reading.columns:
+        _note(contract, batch, run, "some records have keys that are not known", "these records are quarantined")
+    elif drift.told:
+        _note(contract, batch, run, drift.told, drift.outcome)
     return drift
 
 

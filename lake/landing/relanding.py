@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lake.archive import fetch, receive
-from lake.contract import Contract
+from lake.contract import Contract, Server
 from lake.engine import Session, literal, quote, scan_sql
 from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
@@ -17,10 +17,11 @@ from lake.landing.batch import Batch, PreparedBatch, identify, raw_name
 from lake.landing.committing import set_aside
 from lake.landing.judging import archiving, judge
 from lake.ledger import BatchRecord, find_batches
+from lake.odcs.servers.push import address_of
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
 from lake.sources.archives import MEMBER, is_archive, recall_member, split_origin
-from lake.sources.delivery import BATCH_ID_DIGITS, PULL, Delivery
+from lake.sources.delivery import BATCH_ID_DIGITS, POSTED, PULL, Delivery
 from lake.sources.files import file_delivery
 from lake.sources.visit import position_of
 from lake.staged_files import stage_files
@@ -57,6 +58,7 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
     """Gives a batch again, its bytes brought back from the archive, for another attempt."""
     folder = session.scratch / "recalled"
     folder.mkdir(exist_ok=True)
+    contract = contract.at(_server_of(contract, record))
     found = _recalled(store, contract, record, folder)
     delivery = replace(
         found,
@@ -69,14 +71,22 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
     return identify(contract, delivery, run)
 
 
+def _server_of(contract: Contract, record: BatchRecord) -> Server:
+    """Gives the server that a batch came from, by the kind of it; the first of several of a kind."""
+    if record.origin.startswith(f"{address_of(contract.source)}/"):
+        return contract.pushed or Server("api", record.origin, "jsonl", {})
+    others = [server for server in contract.servers if not server.is_pushed]
+    of_kind = [server for server in others if server.has_position == bool(record.position)]
+    return next(iter((*of_kind, *others, contract.server)))
+
+
 def _recalled(store: Store, contract: Contract, record: BatchRecord, folder: Path) -> Delivery:
-    if record.kind == PULL:
+    if record.kind in (PULL, POSTED):
         form = contract.server.format
         pages = fetch(store, record.checksum, folder / f"{record.batch_id}.{form}")
         return Delivery(record.origin, pages, form)
     container, member = split_origin(record.origin) if record.kind == MEMBER else (record.origin, "")
-    name = f"{record.batch_id}.{contract.server.format}" if record.kind == PULL else Path(container).name
-    target = fetch(store, record.checksum, folder / name)
+    target = fetch(store, record.checksum, folder / Path(container).name)
     if member:
         return recall_member(record.origin, target, folder)
     if is_archive(target):

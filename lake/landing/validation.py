@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from lake.contract import Category, Column, Contract
 from lake.engine import literal, quote
+from lake.formats.reading import UNKNOWN_KEYS
 from lake.landing.drift import Drift
 
 INTEGERS = {"tinyint", "smallint", "integer", "bigint", "hugeint"}
@@ -46,8 +47,13 @@ def typed_select(contract: Contract, received: Sequence[str], source_sql: str, d
     Contract columns that were not received read as missing; columns that drift adds are kept as text.
     """
     names = [column.name for column in contract.columns] + [kept for _, kept in drift.added]
+    reasons = _reasons_sql(contract, drift)
+    if UNKNOWN_KEYS in received:
+        keys = quote(UNKNOWN_KEYS)
+        told = f"'drift:The record has the unknown ' || {keys} || '.'"
+        reasons = f"case when {keys} is not null then [{told}] else {reasons} end"
     return f"""
-        select {", ".join(quote(name) for name in names)}, {_reasons_sql(contract, drift)} as _reasons
+        select {", ".join(quote(name) for name in names)}, {reasons} as _reasons
         from (
             select {", ".join(_typed_columns(contract, received, drift.added))}
             from ({source_sql})
@@ -112,6 +118,7 @@ def _typed_columns(contract: Contract, received: Sequence[str], extra: Sequence[
         text = quote(column.source_name) if column.source_name in found else "null::varchar"
         selected.append(f"{_value(column, text)} as {quote(column.name)}")
         selected.append(f"{text} as {_text(column)}")
+    selected += [quote(UNKNOWN_KEYS)] if UNKNOWN_KEYS in found else []
     return selected + [f"{quote(name)} as {quote(kept)}" for name, kept in extra]
 
 

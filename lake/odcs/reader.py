@@ -33,7 +33,7 @@ from lake.odcs.document import (
 from lake.odcs.properties import custom_properties
 from lake.odcs.references import read_accepted, read_reference
 from lake.odcs.rules import read_quality
-from lake.odcs.servers.reading import check_server, read_server
+from lake.odcs.servers.reading import check_servers, read_servers
 from lake.odcs.types import check_types_given
 
 API_VERSIONS = ("v3.1.0", "v3.2.0")
@@ -69,7 +69,7 @@ def read_contract(path: Path) -> Contract:
     check_shape(document, errors)
     check_keys(document, odcs_schema()["properties"], "the contract")
     contract = _contract(document, hashlib.sha256(data).hexdigest())
-    check_server(document, contract)
+    check_servers(document, contract)
     check_rest(document, errors)
     return as_history(contract) if contract.server.options.get("mode") == CAPTURE else contract
 
@@ -88,6 +88,7 @@ def _contract(document: Part, digest: str) -> Contract:
     parts = {part.text("name"): part for part in table.each("properties")}
     columns = _columns(table, promises.get("privacy", "internal"))
     rules, table_rules = _rules(table, parts, columns)
+    servers = read_servers(document)
     return Contract(
         source=versioned_name(table.text("name"), document.text("version")),
         version=document.text("version"),
@@ -97,7 +98,8 @@ def _contract(document: Part, digest: str) -> Contract:
         owner=promises.get("owner") or _owner(document),
         columns=columns,
         key=_ordered(table, "primaryKey", "primaryKeyPosition", columns),
-        server=read_server(document),
+        server=servers[0],
+        more_servers=servers[1:],
         rules=rules,
         table_rules=table_rules,
         duplicates=promises.get("duplicatePolicy", "latest-wins"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from lake.errors import SourceError
+from lake.receiving.source import pushed_deliveries
 from lake.sources.bucket import object_deliveries
 from lake.sources.bucket_uploads import bucket_upload_deliveries
 from lake.sources.delivery import Delivery
@@ -25,7 +26,12 @@ def bucket_deliveries(visit: Visit) -> Iterator[Delivery]:
     return bucket_upload_deliveries(visit) if is_intake else object_deliveries(visit)
 
 
-SOURCES: Mapping[str, Source] = {"local": local_deliveries, "api": pull_deliveries, "s3": bucket_deliveries}
+def api_deliveries(visit: Visit) -> Iterator[Delivery]:
+    """Gives what was posted to our own service, or pulls the pages of somebody's API."""
+    return pushed_deliveries(visit) if visit.contract.server.is_pushed else pull_deliveries(visit)
+
+
+SOURCES: Mapping[str, Source] = {"local": local_deliveries, "api": api_deliveries, "s3": bucket_deliveries}
 
 
 def open_source(visit: Visit) -> Iterator[Delivery]:

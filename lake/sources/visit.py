@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from lake.contract import Contract
+from lake.contract import Contract, Server
 from lake.ledger import BatchRecord
 from lake.run import Run
 from lake.secrets import Secrets
@@ -22,7 +22,8 @@ class Visit:
 
     `pause` waits some seconds. `since` is the greatest watermark in raw less the contract's lateness, as DuckDB writes
     it; None before there is one. A source that reads on from where it stood finds that in `position`, and gives with
-    each delivery the position that is true once the delivery is in the lake.
+    each delivery the position that is true once the delivery is in the lake. `spool` is where the ingestion service
+    keeps what was posted.
     """
 
     contract: Contract
@@ -33,6 +34,11 @@ class Visit:
     pause: Callable[[float], None]
     known: Mapping[str, BatchRecord] = field(default_factory=dict)
     since: str | None = None
+    spool: Path = Path("spool")
+
+    def at(self, server: Server) -> "Visit":
+        """Gives the visit to one of the contract's servers."""
+        return replace(self, contract=self.contract.at(server))
 
     def has_landed(self, origin: str, state: str) -> bool:
         """Says whether what is at a place is in the lake already, and untouched since: it need not be read again."""

@@ -12,6 +12,7 @@ from lake.errors import ContractError
 from lake.odcs.document import Part, check_keys, did_you_mean, value_text
 from lake.odcs.servers.payload import read_options
 from lake.odcs.servers.properties import CHOICES, KINDS, SPAN, span_seconds
+from lake.odcs.servers.push import PUSH_OPTIONS, check_push, is_push, read_push
 
 API_KEYS = ("server", "type", "location", "id", "description", "environment", "roles", "customProperties")
 FORMATS = CHOICES["format"]
@@ -20,6 +21,7 @@ SECRET_NAME = re.compile(
     r"(?i)(proxy-)?authorization|cookie|(.*[-_])?(password|secret)|(.*[-_])?(api|access|auth|subscription)[-_]?(key|token)"
 )
 HERE = ("localhost", "127.0.0.1", "::1")  # where plain HTTP leaves no machine
+EDITOR_OPTIONS = PUSH_OPTIONS  # an editor offers them, too
 SIZES = ("pageSizeParam", "pageSize")
 ENDS = ("morePath", "endStatus", "lastPageRepeats")
 # What each way of paging and of signing in must be told, and what else it may be told.
@@ -48,6 +50,9 @@ WHOLE_NUMBERS = ("bigint", "integer", "smallint")
 
 def read_api(server: Part) -> Server:
     """Reads a server of type `api`; raises ContractError for what is unknown, missing, idle or cannot be."""
+    if is_push(server):
+        check_keys(server, API_KEYS, "a server of type 'api'")
+        return read_push(server)
     texts, found = read_options(server, (*PAGE_OPTIONS, *KINDS))
     check_keys(server, API_KEYS, "a server of type 'api'")
     options = {name: _value(name, found[name], text) for name, text in texts.items()}
@@ -71,6 +76,9 @@ def check_api(server: Part, contract: Contract) -> None:
 
     Raises ContractError when there is none, or when it does not go with the server's `sinceFormat` or `startAt`.
     """
+    if is_push(server):
+        check_push(server, contract)
+        return
     _, found = read_options(server, (*PAGE_OPTIONS, *KINDS))
     if "sinceParam" not in found:
         return

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 SPAN = re.compile(r"[1-9][0-9]* ?(second|minute|hour)s?")
 SECONDS: Mapping[str, int] = {"second": 1, "minute": 60, "hour": 3600}
 CHOICES: Mapping[str, tuple[str, ...]] = {
+    "intake": ("push",),
     "format": ("json", "jsonl", "csv"),
     "paging": ("none", "page", "offset", "cursor", "header-link", "body-link"),
     "auth": ("none", "bearer", "basic", "header-key", "query-key", "oauth2"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from lake.contract import Contract, Server
+from lake.odcs.changes import CAPTURE
 from lake.odcs.document import Part
 from lake.odcs.servers.api import check_api, read_api
 from lake.odcs.servers.database import check_database, with_table
@@ -28,23 +29,43 @@ CHECKS: Mapping[str, Callable[[Part, Contract], None]] = {  # what only the whol
 NOT_OPTIONS = ("server", "type", "path", "location", "format", "id", "description", "environment", "roles")
 
 
-def read_server(document: Part) -> Server:
-    """Reads the first of a contract's servers; raises ContractError when there is none or it cannot be read from."""
-    server = next(document.each("servers"), None)
-    if server is None:
+def read_servers(document: Part) -> tuple[Server, ...]:
+    """Reads all of a contract's servers; raises ContractError when there is none or one cannot be read from.
+
+    Raises it, too, when two are read on from where they stood, or two are posted to: neither can be told apart.
+    """
+    parts = list(document.each("servers"))
+    if not parts:
         cure = "Add 'servers:' with 'type: local', 'path' and 'format'."
         raise document.fault("server-missing", "The contract does not say where its data come from ('servers').", cure)
+    table = next(document.each("schema"), None)
+    servers = tuple(_read_server(part, table) for part in parts)
+    for what, of_kind in (
+        ("is read on from where it stood", [server.has_position for server in servers]),
+        ("is posted to", [server.is_pushed for server in servers]),
+    ):
+        if sum(of_kind) > 1:
+            second = [part for part, found in zip(parts, of_kind, strict=True) if found][1]
+            message = f"Server '{second.text('server')}' is the second that {what}; a source has one at most."
+            raise second.fault("server-repeated", message, "Give it a contract and a table of its own.")
+    if len(servers) > 1 and any(server.options.get("mode") == CAPTURE for server in servers):
+        message = "A server of 'mode: capture' lands changes, and there are others, which land rows."
+        raise parts[1].fault("server-repeated", message, "Give the captured table a contract of its own.")
+    return servers
+
+
+def check_servers(document: Part, contract: Contract) -> None:
+    """Checks each server against the contract it serves; raises ContractError when the two do not go together."""
+    for part, server in zip(document.each("servers"), contract.servers, strict=True):
+        if server.kind in CHECKS:
+            CHECKS[server.kind](part, contract.at(server))
+
+
+def _read_server(server: Part, table: Part | None) -> Server:
     if server.text("type") == "custom" and not is_sqlite(server):
         return _read_other(server)
     found = READERS.get(server.text("type"), _read_other)(server)
-    return with_table(found, next(document.each("schema"), None)) if found.kind in DATABASES else found
-
-
-def check_server(document: Part, contract: Contract) -> None:
-    """Checks the server against the contract it serves; raises ContractError when the two do not go together."""
-    server = next(document.each("servers"))
-    if contract.server.kind in CHECKS:
-        CHECKS[contract.server.kind](server, contract)
+    return with_table(found, table) if found.kind in DATABASES else found
 
 
 def _read_other(server: Part) -> Server:

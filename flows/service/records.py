@@ -1,0 +1,76 @@
+"""`POST /v1/{source}`: rows are kept on disk, then answered."""
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from flows.service.problems import problem
+from flows.service.reading import make_post, read_body
+from flows.service.state import Door, Service
+from lake.receiving.spool import Kept, Post
+from lake.receiving.verdicts import Verdicts
+
+LARGE_BYTES = 256 << 10  # from here on a body is taken apart beside the loop, so that others are not kept waiting
+MOST_TOLD = 100  # rejected rows that an answer names
+REPEAT_HEADER = "Idempotent-Replayed"
+
+router = APIRouter()
+
+
+@router.post("/{source}", status_code=202)
+async def post_records(source: str, request: Request) -> JSONResponse:
+    """Take one record, an array of records, or a record a line.
+
+    202 when the rows are on disk: a crash loses none of them. Rows that break the contract are kept as well, and named.
+    """
+    service: Service = request.app.state.service
+    door = service.door(source)
+    with service.room.holding(int(request.headers.get("content-length") or door.most_bytes)):
+        body = await read_body(request, door.most_bytes)
+        post, verdicts = await _taken_apart(service, door, request, body)
+        kept = await asyncio.wrap_future(service.spool.keep(post))
+    return _answer(post, kept, verdicts)
+
+
+async def _taken_apart(service: Service, door: Door, request: Request, body: bytes) -> tuple[Post, Verdicts]:
+    def work() -> tuple[Post, Verdicts]:
+        post = make_post(service, door, request, body)
+        return post, door.judge(post.lines)
+
+    is_large = len(body) >= LARGE_BYTES or "content-encoding" in request.headers
+    return await asyncio.to_thread(work) if is_large else work()
+
+
+def _answer(post: Post, kept: Kept, verdicts: Verdicts) -> JSONResponse:
+    """Gives 202 with what is wrong with single rows; 422 when all are wrong, which are kept all the same."""
+    place = f"/v1/receipts/{kept.receipt}"
+    told = {
+        "receipt": kept.receipt,
+        "href": place,
+        "source": post.source,
+        "row_count": len(post.lines),
+        "accepted_count": verdicts.good_count,
+        "rejected_count": len(post.lines) - verdicts.good_count,
+        "rejected": [
+            {
+                "row": bad.row,
+                "faults": [{"field": each.field, "code": each.code, "message": each.message} for each in bad.faults],
+            }
+            for bad in verdicts.bad[:MOST_TOLD]
+        ],
+    }
+    if verdicts.good_count:
+        answer = JSONResponse(told, 202)
+    else:
+        answer = problem(
+            422,
+            "rows-rejected",
+            "No row is as the contract promises. All are kept, and will be in quarantine.",
+            "Mend the rows and send them again; or mend the contract and replay the quarantine.",
+            **told,
+        )
+    answer.headers["Location"] = place
+    if kept.is_repeat:
+        answer.headers[REPEAT_HEADER] = "true"
+    return answer

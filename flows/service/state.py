@@ -1,0 +1,95 @@
+"""What every request is handed: the sources that are posted to, their limits and judges, and the spool."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from lake.contract import Contract
+from lake.errors import SettingsError, SourceError
+from lake.project import Project
+from lake.receiving.spool import Spool
+from lake.receiving.verdicts import Judge, judge_nothing
+from lake.settings import Settings
+
+MOST_BODY_BYTES = 10 << 20
+MOST_ROWS = 50_000
+MOST_FILE_BYTES = 1 << 30
+ROOM_BYTES = 256 << 20  # of bodies in memory at any moment
+
+MakeJudge = Callable[[Contract], Judge]
+
+
+@dataclass(frozen=True)
+class Door:
+    """One source that is posted to, with the limits of its contract."""
+
+    contract: Contract
+    judge: Judge
+    most_bytes: int
+    most_rows: int
+    most_file_bytes: int
+
+
+@dataclass
+class Room:
+    """How many bytes of bodies are held at the moment."""
+
+    taken: int = 0
+
+    @contextmanager
+    def holding(self, byte_count: int) -> Iterator[None]:
+        """Holds room for a body; raises SettingsError when too many are held at the moment."""
+        if self.taken and self.taken + byte_count > ROOM_BYTES:
+            raise SettingsError(
+                "service-busy", "Too many requests are being taken at once.", cure="Send it again in a second."
+            )
+        self.taken += byte_count
+        try:
+            yield
+        finally:
+            self.taken -= byte_count
+
+
+@dataclass(frozen=True)
+class Service:
+    """The service of one project: its `doors` by source."""
+
+    project: Project
+    settings: Settings
+    spool: Spool
+    doors: Mapping[str, Door]
+    room: Room = field(default_factory=Room)
+
+    def door(self, source: str) -> Door:
+        """Gives the door of a source; raises SourceError, naming near ones, when it is not posted to."""
+        found = self.doors.get(source)
+        if found is None:
+            near = get_close_matches(source, self.doors, n=1)
+            cure = f"Did you mean '/v1/{near[0]}'?" if near else f"There are: {', '.join(self.doors) or 'none'}."
+            raise SourceError("door-unknown", f"Nothing is posted to '/v1/{source}'.", cure=cure)
+        return found
+
+
+def open_doors(project: Project, make_judge: MakeJudge | None = None) -> Mapping[str, Door]:
+    """Gives a door for each contract that is posted to; raises ContractError for a contract that is broken."""
+    return {
+        source: _door(contract, (make_judge or _no_judge)(contract))
+        for source, contract in sorted(project.contracts().items())
+        if contract.pushed is not None
+    }
+
+
+def _no_judge(_contract: Contract) -> Judge:
+    return judge_nothing
+
+
+def _door(contract: Contract, judge: Judge) -> Door:
+    options = {} if contract.pushed is None else contract.pushed.options
+    return Door(
+        contract,
+        judge,
+        most_bytes=int(options.get("maxBodyBytes", MOST_BODY_BYTES)),
+        most_rows=int(options.get("maxRows", MOST_ROWS)),
+        most_file_bytes=int(options.get("maxFileBytes", MOST_FILE_BYTES)),
+    )

@@ -1,0 +1,147 @@
+"""What the tests of the ingestion service share: a project that is posted to, and the real service as a process."""
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from flows.landing import land_sources
+from flows.outcome import Outcome
+from flows.steps import plain_step
+from lake.project import open_project
+from lake.run import begin_run
+from lake.settings import Settings
+from tests.landing_parts import quarantine_rows, raw_rows
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+ADDRESS = re.compile(r"https?://\S+:\d+")
+CONTRACT = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: visits
+version: 1.0.0
+status: active
+team: {name: Front desk}
+servers:
+  - server: inbox
+    type: local
+    path: inbox/*.csv
+    format: csv
+  - server: door
+    type: api
+    location: /v1/visits
+    customProperties:
+      - {property: intake, value: push}
+      - {property: maxBodyBytes, value: 200000}
+      - {property: maxRows, value: 500}
+      - {property: maxFileBytes, value: 4000000}
+schema:
+  - name: visits
+    description: One row per visit.
+    customProperties:
+      - {property: duplicatePolicy, value: first-wins}
+      - {property: driftPolicy, value: quarantine}
+    properties:
+      - name: visit_id
+        logicalType: string
+        description: Its number.
+        primaryKey: true
+        primaryKeyPosition: 1
+        required: true
+      - {name: came_on, logicalType: date, description: The day., required: true}
+      - {name: paid, logicalType: number, physicalType: "decimal(18,4)", description: What was paid.}
+      - {name: note, logicalType: string, description: What was said.}
+"""
+
+
+def make_project(folder: Path) -> Path:
+    """A project with one contract that takes files and posts alike."""
+    for below in ("lake/contracts", "sql", "checks", "reports/pages", "inbox"):
+        (folder / below).mkdir(parents=True, exist_ok=True)
+    (folder / "lake" / "contracts" / "visits.yaml").write_text(CONTRACT, encoding="utf-8")
+    (folder / "prefect.yaml").write_text("deployments: []\n", encoding="utf-8")
+    return folder
+
+
+def row(number: int | str, **more) -> dict:
+    return {"visit_id": f"V-{number}", "came_on": "2026-01-02", "paid": 1.5, **more}
+
+
+def land(project: Path) -> Outcome:
+    """Lands all that waits, in this process; fails when that fails."""
+    outcome = land_sources(open_project(project), Settings.read(project), begin_run("tester"), [], plain_step)
+    assert outcome.failure is None, outcome.failure
+    return outcome
+
+
+def raw_visits(project: Path, columns: str) -> list[tuple]:
+    """The rows of raw, whichever batch brought them."""
+    return raw_rows(Settings.read(project).store, columns, "visits")
+
+
+def quarantined(project: Path, columns: str) -> list[tuple]:
+    return quarantine_rows(Settings.read(project).store, columns)
+
+
+@dataclass
+class Served:
+    """A running service: where it is, and the process it is."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(STOP_SECONDS)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_SECONDS)
+
+    def post(self, rows, **options) -> httpx.Response:
+        return httpx.post(f"{self.url}/v1/visits", json=rows, timeout=30, **options)
+
+
+@contextmanager
+def served(project: Path, *options: str, environment: dict[str, str] | None = None, limits=None) -> Iterator[Served]:
+    """The real service over a project, on a free port, gone when left."""
+    command = [sys.executable, "-m", "flows", "serve", "--project", str(project), "--port", "0", *options]
+    process = subprocess.Popen(
+        command,
+        env=os.environ | (environment or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=limits,
+    )
+    try:
+        yield Served(_address(process), process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(STOP_SECONDS)
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    """What the service says when it listens; its further words are read and dropped, so that it never waits."""
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in process.stdout or ():
+            said.put(line)
+
+    threading.Thread(target=read, daemon=True).start()
+    line = said.get(timeout=START_SECONDS)
+    found = ADDRESS.search(line)
+    assert found is not None, line
+    return found.group()

@@ -1,0 +1,116 @@
+"""The ingestion service over HTTP: the real process, real requests, and what the lake has of them afterwards."""
+
+import gzip
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.service_parts import Served, land, make_project, quarantined, raw_visits, row, served
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_project(tmp_path_factory.mktemp("visits"))
+
+
+@pytest.fixture(scope="module")
+def service(project: Path):
+    with served(project) as running:
+        yield running
+
+
+def send(service: Served, body: bytes, kind: str | None = "application/json", **headers: str) -> httpx.Response:
+    given = {"content-type": kind} if kind else {}
+    return httpx.post(f"{service.url}/v1/visits", content=body, headers=given | headers, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "count"),
+    [
+        (b'{"visit_id": "a"}', "application/json", 1),
+        (b' [{"visit_id": "a"},\n {"visit_id":\n"b"}] ', "application/json; charset=utf-8", 2),
+        (b'{"visit_id": "a"}\n\n{"visit_id": "b"}\r\nnonsense', "application/x-ndjson", 3),
+        (b'{"visit_id": "a"}\n{"visit_id": "b"}\n', None, 2),
+        (b'\xef\xbb\xbf[{"visit_id": "a"}]', None, 1),
+    ],
+)
+def test_service_takes_one_record_an_array_and_lines(
+    service: Served, body: bytes, kind: str | None, count: int
+) -> None:
+    """Whatever the form, and told or not, 202 says how many rows were kept and where to ask for them."""
+    answer = send(service, body, kind)
+    assert (answer.status_code, answer.json()["row_count"]) == (202, count)
+    assert answer.headers["location"] == f"/v1/receipts/{answer.json()['receipt']}"
+
+
+def test_service_takes_gzip(service: Served) -> None:
+    """A body may be packed; a broken pack, and one that unpacks beyond the limit, are refused."""
+    body = json.dumps([row("gzip")]).encode()
+    assert send(service, gzip.compress(body), **{"content-encoding": "gzip"}).status_code == 202
+    assert send(service, gzip.compress(body)[:-9], **{"content-encoding": "gzip"}).json()["code"] == "body-not-gzip"
+    bomb = gzip.compress(b"[" + b" " * 10_000_000 + b"]")
+    assert send(service, bomb, **{"content-encoding": "gzip"}).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "code"),
+    [
+        (b'[{"visit_id": "a"}', "application/json", 400, "body-not-json"),
+        (b'{"visit_id": ', "application/json", 400, "body-not-json"),
+        (b"[1] 2", "application/json", 400, "body-not-json"),
+        (b"[" * 200_001, "application/json", 413, "body-too-large"),
+        (b"[" * 100_000, "application/json", 400, "body-not-json"),
+        (b"[]", "application/json", 400, "body-empty"),
+        (b" \n ", None, 400, "body-empty"),
+        (b'{"visit_id": "\xff"}', "application/json", 400, "body-not-utf8"),
+        (b"<a/>", "text/xml", 415, "media-type-unfit"),
+        (b"[" + b"1," * 600 + b"1]", "application/json", 413, "rows-too-many"),
+        (b"x" * 200_001, "application/x-ndjson", 413, "body-too-large"),
+    ],
+)
+def test_service_tells_what_cannot_be_taken(service: Served, body: bytes, kind: str, status: int, code: str) -> None:
+    """What is no body of rows, or is too much, is refused in one form, with the cure."""
+    answer = send(service, body, kind)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {"type", "title", "status", "detail", "cure"} <= answer.json().keys()
+
+
+def test_service_names_the_source_that_was_meant(service: Served) -> None:
+    """A source that takes no posts is 404, and the near one is named; so is any other place that is not there."""
+    answer = httpx.post(f"{service.url}/v1/visit", json=[row(1)])
+    assert (answer.status_code, answer.json()["cure"]) == (404, "Did you mean '/v1/visits'?")
+    assert httpx.get(f"{service.url}/nowhere").headers["content-type"] == "application/problem+json"
+    assert httpx.get(f"{service.url}/healthz").json() == {"status": "ok"}
+
+
+def test_service_takes_a_key_once(service: Served) -> None:
+    """The same key with the same body gives the same receipt; with another body it is refused."""
+    key = {"Idempotency-Key": "once"}
+    first, again = (service.post([row("k")], headers=key) for _ in range(2))
+    assert first.json() == again.json()
+    assert ("idempotent-replayed" in first.headers, again.headers["idempotent-replayed"]) == (False, "true")
+    other = service.post([row("l")], headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "key-reused")
+    assert service.post([row("k")], headers={"Idempotency-Key": "x" * 256}).json()["code"] == "idempotency-key-unfit"
+
+
+def test_service_rows_land_with_the_files_of_the_folder(tmp_path: Path) -> None:
+    """Posted rows and CSV files meet in one table, by one contract, with the same errors; each row once."""
+    project = make_project(tmp_path)
+    (project / "inbox" / "monday.csv").write_text("visit_id,came_on,paid,note\nV-1,2026-01-02,1.5,\nV-2,never,1.5,\n")
+    with served(project) as service:
+        posted = [row(1), row(3), row(4, came_on="never"), row(5, colour="red"), row(6, colour=None), {"came_on": None}]
+        assert service.post(posted).status_code == 202
+        assert (
+            send(service, b"no json\n" + json.dumps(row(7, note="l\nm")).encode(), "application/x-ndjson").status_code
+            == 202
+        )
+        (outcome,) = land(project).sources
+    assert (outcome.read, outcome.accepted, outcome.quarantined, outcome.duplicate) == (10, 4, 5, 1)
+    assert raw_visits(project, "visit_id, note") == [("V-1", None), ("V-3", None), ("V-6", None), ("V-7", "l\nm")]
+    rules = ["not-json", "repeat", "required", "schema-drift", "type", "type"]
+    assert quarantined(project, "rule") == [(rule,) for rule in rules]
+    assert land(project).sources[0].read == 0
