@@ -1,11 +1,14 @@
-"""What a commit of ours carries beside files: our metadata, a transaction, and how Delta behaves about it."""
+"""What a commit of ours carries: files, our metadata, a transaction, and how Delta behaves about it."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
-from deltalake import CommitProperties, PostCommitHookProperties, Transaction
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Transaction
+from deltalake.transaction import AddAction, RemoveAction
 
-from lake.table_versions import Commit
+from lake.table_versions import Commit, DataFile, StagedFiles
 
 OUR_TABLES = {
     "delta.enableExpiredLogCleanup": "false",  # else ledger and rollback die after 30 days
@@ -41,3 +44,40 @@ def without_prefix(found: Mapping[str, Any]) -> dict[str, str]:
     """Gives those of a log's metadata or properties that are ours, under our names."""
     ours = {key: str(value) for key, value in found.items() if key.startswith(PREFIX)}
     return {key.removeprefix(PREFIX): value for key, value in ours.items()}
+
+
+def additions(staged: StagedFiles | None, table: DeltaTable) -> list[AddAction]:
+    """Gives the entries that add staged files with rows to a table."""
+    if staged is None:
+        return []
+    return [
+        AddAction(
+            _relative(file.path, table),
+            file.byte_count,
+            dict(file.partition_values),
+            int(time.time() * 1000),
+            True,
+            statistics,
+        )
+        for file, statistics in zip(staged.files, staged.statistics, strict=True)
+        if file.row_count
+    ]
+
+
+def removals(files: Sequence[DataFile], table: DeltaTable) -> list[RemoveAction]:
+    """Gives the entries that take files out of a table."""
+    return [
+        RemoveAction(
+            path=_relative(file.path, table),
+            data_change=True,
+            deletion_timestamp=int(time.time() * 1000),
+            size=file.byte_count,
+            partition_values=dict(file.partition_values),
+        )
+        for file in files
+    ]
+
+
+def _relative(path: str, table: DeltaTable) -> str:
+    root = table.table_uri.removeprefix("file://").rstrip("/") + "/"
+    return path.removeprefix(root) if path.startswith(root) else path.removeprefix(unquote(root))

@@ -4,7 +4,6 @@ A commit adds files that DuckDB has already written into the table's folder. Wha
 invisible to every reader and swept by vacuum, so candidates cost one write, and a commit is one small log entry.
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Literal
@@ -18,7 +17,16 @@ from deltalake.transaction import AddAction, RemoveAction
 from lake.engine import columns_of
 from lake.errors import CommitConflict, TableError
 from lake.objects import is_object_uri, patient, store_error
-from lake.table_commits import HOOKS, OUR_TABLES, commit_marks, commit_of, own_names, without_prefix
+from lake.table_commits import (
+    HOOKS,
+    OUR_TABLES,
+    additions,
+    commit_marks,
+    commit_of,
+    own_names,
+    removals,
+    without_prefix,
+)
 from lake.table_versions import Commit, DataFile, StagedFiles, Store, TableVersion
 
 APPEND_RETRIES = 50  # concurrent appends never contradict each other: each retry only takes the next version number
@@ -31,6 +39,9 @@ def read_version(store: Store, name: str, version: int | None = None) -> TableVe
 
     Raises TableError when the table exists and that version does not, or when it uses features we do not read directly.
     """
+    known = store.opened.version(name, version)
+    if known is not None:
+        return known
     table = _open(store, name, version)
     return None if table is None else _describe(store, name, table)
 
@@ -70,12 +81,12 @@ def commit_files(
         if tuple(table.metadata().partition_columns) != staged.partition:
             return _repartition(store, staged, expected_version, metadata or {})
         marks = commit_marks(metadata or {}, transaction, transaction_version, retries=0)
-        _write(table, _additions(staged, table), marks, Schema.from_arrow(staged.schema))
+        _write(table, additions(staged, table), marks, Schema.from_arrow(staged.schema))
         return table.version()
     everything = replace == "everything"
     replaced = _describe(store, name, table).files if everything else () if isinstance(replace, str) else replace
     table = _evolve(table, staged)
-    actions: list[AddAction | RemoveAction] = [*_removals(replaced, table), *_additions(staged, table)]
+    actions: list[AddAction | RemoveAction] = [*removals(replaced, table), *additions(staged, table)]
     _commit(table, actions, metadata or {}, transaction, transaction_version, retries=0)
     return table.version()
 
@@ -89,7 +100,7 @@ def append_files(store: Store, name: str, staged: StagedFiles, metadata: Mapping
         table = _open(store, name)
         assert table is not None
     table = _evolve(table, staged)
-    _commit(table, _additions(staged, table), metadata or {}, None, 1, retries=APPEND_RETRIES)
+    _commit(table, additions(staged, table), metadata or {}, None, 1, retries=APPEND_RETRIES)
     return table.version()
 
 
@@ -151,11 +162,18 @@ def compact_table(store: Store, name: str) -> int:
 
 
 def _open(store: Store, name: str, version: int | None = None) -> DeltaTable | None:
+    """Gives a table at a version; at its newest, of what was read before only what came since is read."""
+    known: DeltaTable | None = store.opened.tables.pop(name, None)  # kept again only when nothing went wrong
     with _translated(name, store.uri):
         try:
-            return DeltaTable(store.table_uri(name), version=version, storage_options=patient(store.options))
+            if known is not None and version is None:
+                known.update_incremental()
+            elif known is None or known.version() != version:
+                known = DeltaTable(store.table_uri(name), version=version, storage_options=patient(store.options))
         except TableNotFoundError:
             return None
+    store.opened.tables[name] = known
+    return known
 
 
 def _expect_table(store: Store, name: str) -> DeltaTable:
@@ -166,6 +184,11 @@ def _expect_table(store: Store, name: str) -> DeltaTable:
 
 
 def _describe(store: Store, name: str, table: DeltaTable) -> TableVersion:
+    known = store.opened.version(name, table.version())
+    return known or store.opened.keep(_read_description(store, name, table))
+
+
+def _read_description(store: Store, name: str, table: DeltaTable) -> TableVersion:
     features = set(table.protocol().reader_features or ()) - {"timestampNtz"}
     if features:
         raise TableError(
@@ -200,7 +223,7 @@ def _create(
     if staged is None:
         raise TableError("table-missing", f"Table {name} does not exist and nothing is staged for it.")
     with _translated(name, store.uri):
-        return DeltaTable.create(
+        table = DeltaTable.create(
             store.table_uri(name),
             Schema.from_arrow(staged.schema),
             mode=mode,
@@ -210,6 +233,8 @@ def _create(
             storage_options=patient(store.options),
             commit_properties=CommitProperties(max_commit_retries=0),
         )
+    store.opened.tables[name] = table
+    return table
 
 
 def _repartition(store: Store, staged: StagedFiles, version: int, metadata: Mapping[str, str]) -> int:
@@ -224,7 +249,7 @@ def _repartition(store: Store, staged: StagedFiles, version: int, metadata: Mapp
             f"Another writer committed to {staged.name} while its partitioning was replaced.",
             cure=TRY_AGAIN,
         )
-    _commit(table, _additions(staged, table), metadata, None, 1, retries=0)
+    _commit(table, additions(staged, table), metadata, None, 1, retries=0)
     return table.version()
 
 
@@ -251,41 +276,6 @@ def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
         if added:
             table.alter.add_columns(list(Schema.from_arrow(pa.schema(added)).fields), commit_properties=once)
     return table
-
-
-def _additions(staged: StagedFiles | None, table: DeltaTable) -> list[AddAction]:
-    if staged is None:
-        return []
-    return [
-        AddAction(
-            _relative(file.path, table),
-            file.byte_count,
-            dict(file.partition_values),
-            int(time.time() * 1000),
-            True,
-            statistics,
-        )
-        for file, statistics in zip(staged.files, staged.statistics, strict=True)
-        if file.row_count
-    ]
-
-
-def _removals(files: Sequence[DataFile], table: DeltaTable) -> list[RemoveAction]:
-    return [
-        RemoveAction(
-            path=_relative(file.path, table),
-            data_change=True,
-            deletion_timestamp=int(time.time() * 1000),
-            size=file.byte_count,
-            partition_values=dict(file.partition_values),
-        )
-        for file in files
-    ]
-
-
-def _relative(path: str, table: DeltaTable) -> str:
-    root = table.table_uri.removeprefix("file://").rstrip("/") + "/"
-    return path.removeprefix(root) if path.startswith(root) else path.removeprefix(unquote(root))
 
 
 def _commit(

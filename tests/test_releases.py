@@ -23,7 +23,7 @@ from lake.staged_files import stage_files
 from lake.tables import commit_files, read_version
 from lake.upkeep import tidy
 from tests.landing_parts import HEADER, SHOP, begin, contract_with, land
-from tests.store_parts import both, both_at_length, forget, open_catalogue
+from tests.store_parts import as_next_run, both, both_at_length, forget, open_catalogue
 
 
 @pytest.fixture
@@ -218,4 +218,4 @@ def test_a_released_table_that_is_gone_is_an_error_and_never_empty(session, stor
     made = release(session, store, table(session, store, "marts.a", "select 1 as id"))
     forget(store, "marts/a")
     with pytest.raises(TableError, match=r"marts\.a has no version 1"):
-        show_release(session, store, made, restricted_of([]))
+        show_release(session, as_next_run(store), made, restricted_of([]))

@@ -236,6 +236,24 @@ def test_s3_lake_that_fails_in_the_middle_is_the_stores_fault(s3_endpoint, s3_st
     assert "\x1b" not in str(raised.value)
 
 
+def test_s3_lake_log_is_read_once_in_a_run(s3_endpoint: str, s3_store: Store) -> None:
+    """A run that has read a table fetches only newer entries of its log, however often it asks; buckets are slow."""
+
+    def append(number: int) -> None:
+        append_files(s3_store, "raw.x", stage_files(session, s3_store, "raw.x", f"select {number} as id"))
+
+    with line_to(s3_endpoint) as line, Session(EngineLimits(), s3_store) as session:
+        store = through(s3_store, line.endpoint)
+        append(1)
+        assert read_version(store, "raw.x").version == 1
+        asked = len(line.seen())
+        assert [read_version(store, "raw.x").version for _ in range(9)] == [1] * 9
+        append(2)
+        assert [read_version(store, "raw.x").version for _ in range(9)] == [2] * 9
+        fetched = {request[-7:] for request in line.seen()[asked:] if re.search(r"_delta_log/0+\d\.json", request)}
+        assert fetched == {"02.json"}
+
+
 TABLES = ("raw/orders", "ops/quarantine", "marts/by_month", "_releases")
 CUTS = [(table, fault) for table in TABLES for fault in ("cut-after", "cut-before")]
 

@@ -9,7 +9,7 @@ import pytest
 from lake.engine import EngineLimits, Session, scan_sql
 from lake.errors import CommitConflict, TableError
 from lake.staged_files import stage_files
-from lake.table_versions import Store
+from lake.table_versions import KEPT_VERSIONS, Store, TableVersion
 from lake.tables import (
     append_files,
     commit_files,
@@ -21,7 +21,7 @@ from lake.tables import (
     transaction_of,
     vacuum_table,
 )
-from tests.store_parts import both, lake_keys
+from tests.store_parts import as_next_run, both, lake_keys
 
 pytestmark = both
 ROWS = """
@@ -238,3 +238,28 @@ def test_a_part_with_other_types_is_refused(session, store):
     staged = stage_files(session, store, "marts.x", "select 'x' as id")
     with pytest.raises(TableError, match="'id' of marts.x is BIGINT in the lake and VARCHAR"):
         commit_files(store, "marts.x", staged, expected_version=version)
+
+
+def test_a_table_that_was_read_is_read_on_after_others_wrote(session, store):
+    """What was read of a table is kept, and what others commit meanwhile is there all the same, in any number."""
+    other = as_next_run(store)
+    append_files(store, "raw.x", stage_files(session, store, "raw.x", ROWS))
+    assert rows_of(session, store, "raw.x", 1) == rows_of(session, store, "raw.x")
+    for _ in range(2):
+        append_files(other, "raw.x", stage_files(session, other, "raw.x", ROWS), {"by": "another"})
+    assert [len(rows_of(session, store, "raw.x", version)) for version in (None, 2, 1, None)] == [27, 18, 9, 27]
+    assert [commit.metadata.get("by") for commit in read_commits(store, "raw.x", 1)] == ["another", "another"]
+    staged = stage_files(session, store, "raw.x", ROWS)
+    with pytest.raises(CommitConflict, match="Another writer committed"):
+        commit_files(store, "raw.x", staged, expected_version=2)
+    assert commit_files(store, "raw.x", staged, expected_version=3, replace="everything", transaction="t") == 4
+    assert [transaction_of(each, "raw.x", "t") for each in (store, other)] == [1, 1]
+
+
+def test_versions_that_were_read_are_kept_in_bounds(store):
+    """A process that goes on for long keeps the versions it read last, and no more than it may."""
+    given = [TableVersion("raw.x", "", number, (), (), ()) for number in range(KEPT_VERSIONS + 5)]
+    for version in given:
+        store.opened.keep(version)
+    kept = [store.opened.version("raw.x", version.version) for version in given]
+    assert kept == [None] * 5 + given[5:]
