@@ -56,7 +56,7 @@ CLOCKS = {
 }
 CLOCK_READERS = {
     "lake/run.py",  # `system_clock`, handed to every run
-    "lake/tables.py",  # Delta's log stamps files and removals with the wall clock, and vacuum goes by it
+    "lake/table_commits.py",  # Delta's log stamps files and removals with the wall clock, and vacuum goes by it
 }
 CLOCK_NAMES = {"formatdate", "localtime", "make_msgid"}
 ENVIRONMENT = {"environ", "environb", "getenv", "putenv"}
