@@ -6,6 +6,7 @@ from lake.errors import SourceError
 from lake.receiving.source import pushed_deliveries
 from lake.sources.bucket import object_deliveries
 from lake.sources.bucket_uploads import bucket_upload_deliveries
+from lake.sources.database.extract import table_deliveries
 from lake.sources.delivery import Delivery
 from lake.sources.files import file_deliveries
 from lake.sources.http.pull import pull_deliveries
@@ -31,7 +32,13 @@ def api_deliveries(visit: Visit) -> Iterator[Delivery]:
     return pushed_deliveries(visit) if visit.contract.server.is_pushed else pull_deliveries(visit)
 
 
-SOURCES: Mapping[str, Source] = {"local": local_deliveries, "api": api_deliveries, "s3": bucket_deliveries}
+SOURCES: Mapping[str, Source] = {
+    "local": local_deliveries,
+    "api": api_deliveries,
+    "s3": bucket_deliveries,
+    "postgresql": table_deliveries,
+    "sqlite": table_deliveries,
+}
 
 
 def open_source(visit: Visit) -> Iterator[Delivery]:
