@@ -16,8 +16,8 @@ CURES: Mapping[str, str] = {
     "42501": "Let the role read it: grant select on the table, and usage on its schema.",
     "42P01": "Check 'table' and 'schema' in the contract.",
     "42703": "Check the names of the columns in the contract.",
-    "57014": "Raise 'statementTimeout', or give the watermark's column an index.",
 }
+TOO_SLOW = "57014"
 LOST = "Nothing was lost. Check the address, the network and the server, and run it again."
 REFUSALS = re.compile(  # a refusal at the door comes without SQLSTATE; in other languages it is tried again in vain
     r"authentication failed|no password supplied|no pg_hba\.conf entry|(role|database) \".*\" does not exist"
@@ -40,9 +40,11 @@ def fault_of(error: BaseException, place: str, sqlstate: str | None = None) -> S
     words = " ".join(NOISE.sub("", text).split())[:LONGEST_WORDS]
     if code is None or code in MAY_PASS or code[:2] in MAY_PASS:
         return Passing("database-unreachable", f"{place} cannot be read: {words}", cure=LOST)
+    if code == TOO_SLOW:
+        cure = "Raise 'statementTimeout', or give the watermark's column an index."
+        return SourceError("database-slow", f"{place} stopped the query: {words}", cure=cure)
     cure = CURES.get(code) or CURES.get(code[:2], "Read what the database says, and mend it there or in the contract.")
-    name = "database-slow" if code == "57014" else "database-refused"
-    return SourceError(name, f"{place} refuses: {words} ({code})", cure=cure)
+    return SourceError("database-refused", f"{place} refuses: {words} ({code})", cure=cure)
 
 
 def _by_words(text: str) -> str | None:
@@ -50,7 +52,7 @@ def _by_words(text: str) -> str | None:
     if REFUSALS.search(text):
         return "28000"
     if "canceling statement due to statement timeout" in text or "statement timeout" in text:
-        return "57014"
+        return TOO_SLOW
     if re.search(r"recovery|terminating connection|closed the connection|shutting down|starting up", text):
         return None
     said = re.search(r"ERROR: +(.*)", text)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,13 +57,10 @@ class Spool:
         """Removes the file and begins anew; one that cannot be completed, as the disk is full, goes as well."""
         self.pieces, self.rows, self.bytes = [], 0, 0
         writer, self._writer = self._writer, None
-        try:
+        with suppress(OSError):
             if writer is not None and writer.is_open:
                 writer.close()
-        except OSError:
-            pass
-        finally:
-            self.path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
 
 class PieceDigest:
