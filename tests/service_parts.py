@@ -79,9 +79,20 @@ def row(number: int | str, **more) -> dict:
 
 def land(project: Path) -> Outcome:
     """Lands all that waits, in this process; fails when that fails."""
-    outcome = land_sources(open_project(project), Settings.read(project), begin_run("tester"), [], plain_step)
+    outcome = _landed(project)
     assert outcome.failure is None, outcome.failure
     return outcome
+
+
+def land_failing(project: Path) -> str:
+    """Lands all that waits, of which something is refused; gives what was said of it."""
+    failure = _landed(project).failure
+    assert failure is not None
+    return str(failure)
+
+
+def _landed(project: Path) -> Outcome:
+    return land_sources(open_project(project), Settings.read(project), begin_run("tester"), [], plain_step)
 
 
 def raw_visits(project: Path, columns: str) -> list[tuple]:

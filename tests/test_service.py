@@ -1,13 +1,15 @@
 """The ingestion service over HTTP: the real process, real requests, and what the lake has of them afterwards."""
 
 import gzip
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.service_parts import Served, land, make_project, quarantined, raw_visits, row, served
+from tests.service_parts import Served, land, land_failing, make_project, quarantined, raw_visits, row, served
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +116,92 @@ def test_service_rows_land_with_the_files_of_the_folder(tmp_path: Path) -> None:
     rules = ["not-json", "repeat", "required", "schema-drift", "type", "type"]
     assert quarantined(project, "rule") == [(rule,) for rule in rules]
     assert land(project).sources[0].read == 0
+
+
+def receipt(service: Served, answer: httpx.Response) -> dict:
+    found = httpx.get(service.url + answer.headers["location"], timeout=30)
+    assert found.status_code == 200, found.text
+    return found.json()
+
+
+def test_service_receipts_tell_where_rows_are(tmp_path: Path) -> None:
+    """A receipt tells of its own rows alone: in the spool, then in the lake with what became of each."""
+    project = make_project(tmp_path)
+    with served(project) as service:
+        first = service.post([row(1), row(2), row(3, came_on="never")])
+        second = service.post([row(4), row(1), {"visit_id": "V-5"}, row(2)])
+        assert (receipt(service, first)["state"], receipt(service, first)["row_count"]) == ("spooled", 3)
+        land(project)
+        told = [receipt(service, answer) for answer in (first, second)]
+        kept = [[each[f"{name}_count"] for name in ("row", "accepted", "quarantined", "duplicate")] for each in told]
+        assert (kept, {each["state"] for each in told}) == ([[3, 2, 1, 0], [4, 1, 1, 2]], {"landed"})
+        assert told[0]["batches"] == told[1]["batches"]
+        lost = httpx.get(f"{service.url}/v1/receipts/20260101T000000Z-0000000000000000-1")
+        assert (lost.status_code, lost.json()["code"]) == (404, "receipt-unknown")
+        assert httpx.get(f"{service.url}/v1/receipts/*").status_code == 404
+
+
+CSV = b"visit_id,came_on,paid,note\nV-1,2026-01-02,1.5,\nV-2,never,1.5,\n"
+
+
+def upload(service: Served, name: str, content: bytes, **options) -> httpx.Response:
+    return httpx.post(f"{service.url}/v1/visits/files", files={"file": (name, content)}, timeout=30, **options)
+
+
+def test_service_takes_files(tmp_path: Path) -> None:
+    """A file lands as one in a folder does, whatever its format; its receipt tells what became of it."""
+    project = make_project(tmp_path)
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("a.jsonl", json.dumps(row(10, note="zipped")))
+        archive.writestr("b.csv", "visit_id,came_on,paid,note\nV-11,2026-01-02,1,\n")
+    with served(project) as service:
+        first = upload(service, "../../etc/monday.csv", CSV, headers={"Idempotency-Key": "file"})
+        again = upload(service, "other.csv", CSV, headers={"Idempotency-Key": "file"})
+        assert (first.status_code, first.json()["name"]) == (202, "monday.csv")
+        assert (again.json()["receipt"], again.headers["idempotent-replayed"]) == (first.json()["receipt"], "true")
+        assert upload(service, "o.csv", CSV + b"x", headers={"Idempotency-Key": "file"}).json()["code"] == "key-reused"
+        others = [
+            upload(service, "days.csv.gz", gzip.compress(CSV.replace(b"V-", b"W-"))),
+            upload(service, "both.zip", zipped.getvalue()),
+            upload(service, "broken.json", b"[{"),
+        ]
+        assert receipt(service, first) | {"state": "spooled", "name": "monday.csv"} == receipt(service, first)
+        refused = land_failing(project)
+        assert "broken.json" in refused
+        told = [receipt(service, answer) for answer in (first, *others)]
+        assert [each["state"] for each in told] == ["landed", "landed", "landed", "refused"]
+        assert [(each["accepted_count"], each["quarantined_count"]) for each in told[:3]] == [(1, 1), (1, 1), (2, 0)]
+        assert "no well-formed JSON" in told[3]["why"]
+        third = upload(service, "late.csv", CSV, headers={"Idempotency-Key": "file"})
+        assert third.json()["receipt"] == first.json()["receipt"]
+    assert raw_visits(project, "visit_id") == [("V-1",), ("V-10",), ("V-11",), ("W-1",)]
+    assert not any((project / "lake" / "data" / "spool" / "visits" / "files").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "code"),
+    [
+        ("rows.txt", CSV, 415, "file-format-unknown"),
+        ("large.csv", b"x" * 4_000_001, 413, "file-too-large"),
+    ],
+)
+def test_service_tells_which_file_cannot_be_taken(
+    project: Path, service: Served, name: str, content: bytes, status: int, code: str
+) -> None:
+    """A file of no known format, or beyond the limit, is refused, and nothing of it stays."""
+    answer = upload(service, name, content)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert not any((project / "lake" / "data" / "spool" / "visits").glob("files/*"))
+
+
+def test_service_takes_no_broken_form(project: Path, service: Served) -> None:
+    """A form that is none, ends too early, or holds no file or two, is refused, and nothing of it stays."""
+    whole = {"content-type": "multipart/form-data; boundary=xyz"}
+    part = b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nvisit_id\r\n'
+    for body in (b"", b"rubbish", part, part + part + b"--xyz--\r\n", b"--xyz\r\n\r\na\r\n--xyz--\r\n"):
+        answer = httpx.post(f"{service.url}/v1/visits/files", content=body, headers=whole)
+        assert (answer.status_code, answer.json()["code"]) == (400, "form-unfit"), body
+    plain = httpx.post(f"{service.url}/v1/visits/files", content=CSV, headers={"content-type": "text/csv"})
+    assert plain.json()["code"] == "media-type-unfit"
+    assert not any((project / "lake" / "data" / "spool" / "visits").glob("files/*"))

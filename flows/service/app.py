@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from flows.service import records
+from flows.service import files, receipts, records
 from flows.service.admission import admit
 from flows.service.problems import add_problems
 from flows.service.state import Service
@@ -25,7 +25,8 @@ def build_app(service: Service) -> FastAPI:
     app.state.service = service
     add_problems(app)
     app.include_router(health)
-    app.include_router(records.router, prefix="/v1", dependencies=[Depends(admit)], tags=["records"])
+    for name, part in {"receipts": receipts, "files": files, "records": records}.items():
+        app.include_router(part.router, prefix="/v1", dependencies=[Depends(admit)], tags=[name])
     return app
 
 

@@ -19,6 +19,7 @@ STATUSES: Mapping[str, int] = {
     "body-too-large": 413,
     "file-too-large": 413,
     "rows-too-many": 413,
+    "file-format-unknown": 415,
     "media-type-unfit": 415,
     "disk-full": 507,
 }

@@ -4,9 +4,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from lake.errors import SourceError
-from lake.receiving.incoming import uploads_folder
 from lake.receiving.register import Claim, Register
-from lake.receiving.segments import find_frame, find_segment, is_being_written, segment_of
+from lake.receiving.segments import FILES, find_frame, find_segment, is_being_written, segment_of
 
 
 def take_key(
@@ -37,7 +36,7 @@ def stands(register: Register, spool: Path, source: str, receipt: str, own: Coll
                 "A request with this Idempotency-Key is being taken just now.",
                 cure="Send it again in a second.",
             )
-    return (uploads_folder(spool, source) / receipt).exists() or register.find_settled(receipt) is not None
+    return (spool / source / FILES / receipt).exists() or register.find_settled(receipt) is not None
 
 
 def expect_same_body(before: str, now: str) -> None:

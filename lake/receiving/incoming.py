@@ -1,10 +1,101 @@
-"""Uploaded files, as they come in: written to disk piece by piece, seen by a landing once they are whole."""
+"""Uploaded files, as they come in: written to disk piece by piece, seen by a landing once they are whole.
 
-from pathlib import Path
+Each lies in a folder named by its receipt, which is hidden until the file is on disk.
+"""
 
-FILES = "files"
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from lake.disk import room_to_write
+from lake.errors import SourceError
+from lake.receiving.claims import take_key
+from lake.receiving.register import Claim, Register
+from lake.receiving.segments import FILES, name_segment, sync_folder
+from lake.receiving.spool import Kept
+from lake.run import Clock
+from lake.sources.archives import is_archive
+from lake.sources.naming import format_of
+
+LONGEST_NAME = 120  # characters
+FORGOTTEN_AFTER = timedelta(days=1)  # what a crash left half received
 
 
-def uploads_folder(spool: Path, source: str) -> Path:
-    """Gives where a source's uploaded files wait, each in a folder named by its receipt."""
-    return spool / source / FILES
+class IncomingFile:
+    """One upload of a source while it is received; `size` bytes so far."""
+
+    def __init__(self, spool: Path, source: str, name: str, most_bytes: int, clock: Clock) -> None:
+        """Begins a file; raises SourceError for a name that tells no format."""
+        self.name, self.size, self._clock = safe_name(name), 0, clock
+        self._spool, self._source, self._most_bytes = spool, source, most_bytes
+        self.receipt = f"{name_segment(clock())}-0"
+        self._folder = spool / source / FILES
+        self._digest = hashlib.sha256()
+        self._hidden = self._folder / f".{self.receipt}"
+        with room_to_write(spool):
+            self._hidden.mkdir(parents=True)
+            self._file = (self._hidden / self.name).open("wb")
+
+    def write(self, data: bytes) -> None:
+        """Adds bytes; raises SourceError beyond the limit, SettingsError when the disk is full."""
+        self.size += len(data)
+        if self.size > self._most_bytes:
+            raise SourceError(
+                "file-too-large",
+                f"The file '{self.name}' is larger than the {self._most_bytes:,} bytes that are taken.",
+                cure="Send it compressed or in parts; or raise `maxFileBytes` of the server in the contract.",
+            )
+        self._digest.update(data)
+        with room_to_write(self._spool):
+            self._file.write(data)
+
+    def finish(self, register: Register, key: str) -> Kept:
+        """Waits until the disk has the file, and shows it to landings; a key with the same file brings it once."""
+        with room_to_write(self._spool):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            sync_folder(self._hidden)
+        with register.together():
+            claim = Claim(self._digest.hexdigest(), self.receipt)
+            now = self._clock().isoformat()
+            before = take_key(register, self._spool, self._source, key, claim, now) if key else None
+            if before is None:
+                self._hidden.rename(self._folder / self.receipt)
+                sync_folder(self._folder)
+        if before is not None:
+            self.drop()
+        return Kept(before or self.receipt, is_repeat=before is not None)
+
+    def drop(self) -> None:
+        """Forgets what was received of it; nothing is left."""
+        self._file.close()
+        shutil.rmtree(self._hidden, ignore_errors=True)
+
+
+def safe_name(name: str) -> str:
+    """Gives a file's name without any folder; raises SourceError for one that tells no format."""
+    last = PurePosixPath(PureWindowsPath(name).as_posix()).name.lstrip(".")
+    kept = "".join(character if character.isprintable() else "_" for character in last)[-LONGEST_NAME:]
+    if format_of(Path(kept)) is None and not is_archive(Path(kept)):
+        raise SourceError(
+            "file-format-unknown",
+            f"The name of the file '{kept}' tells no format that can be read.",
+            cure="Send csv, tsv, json, jsonl, parquet or xlsx, plain, compressed, or in a zip or tar, named so.",
+        )
+    return kept
+
+
+def whole_files(spool: Path, source: str) -> Iterator[Path]:
+    """Gives the folders of the uploads of a source that wait to be landed, oldest first."""
+    yield from sorted(path for path in (spool / source / FILES).glob("[!.]*") if path.is_dir())
+
+
+def sweep_incoming(spool: Path, source: str, now: datetime) -> None:
+    """Removes what a crash left half received, long ago."""
+    for path in (spool / source / FILES).glob(".*"):
+        if path.stat().st_mtime < (now - FORGOTTEN_AFTER).timestamp():
+            shutil.rmtree(path, ignore_errors=True)

@@ -18,7 +18,7 @@ from typing import BinaryIO
 from lake.receiving.frames import Frame, find_frame_of
 
 OPEN, CLOSED, WANTED, TORN = ".open", ".closed", ".wanted", ".torn"
-SEGMENTS = "segments"
+SEGMENTS, FILES = "segments", "files"
 RECEIPT = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}-\d+")
 NAME_BYTES = 8  # of chance in a segment's name: its receipts cannot be guessed
 LOOK_SECONDS, LOOKS = 0.05, 60  # three seconds for a writer to hand a segment over; else the next landing gets it

@@ -1,0 +1,32 @@
+"""`GET /v1/receipts/{receipt}`: where posted rows are now."""
+
+import asyncio
+import threading
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from flows.service.state import Service
+from lake.engine import Session
+from lake.receiving.whereabouts import Whereabouts, find_waiting, look_up
+
+router = APIRouter()
+one_at_a_time = threading.Lock()  # each question to the lake opens an engine
+
+
+@router.get("/receipts/{receipt}")
+async def tell_receipt(receipt: str, request: Request) -> JSONResponse:
+    """Tell where the rows of a receipt are: `spooled`, `landed`, `held` or `refused`, and what became of each."""
+    found = await asyncio.to_thread(_find, request.app.state.service, receipt)
+    told = {name: value for name, value in asdict(found).items() if value is not None}
+    return JSONResponse(told, headers={"Cache-Control": "no-store"})
+
+
+def _find(service: Service, receipt: str) -> Whereabouts:
+    found = find_waiting(service.spool.folder, receipt)
+    if isinstance(found, Whereabouts):
+        return found
+    store = service.settings.store
+    with one_at_a_time, Session(service.settings.limits, store) as session:
+        return look_up(session, store, found)
