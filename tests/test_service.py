@@ -3,6 +3,11 @@
 import gzip
 import io
 import json
+import resource
+import socket
+import ssl
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -10,6 +15,7 @@ import httpx
 import pytest
 
 from tests.service_parts import Served, land, land_failing, make_project, quarantined, raw_visits, row, served
+from tests.test_channels import make_certificate
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +211,54 @@ def test_service_takes_no_broken_form(project: Path, service: Served) -> None:
     plain = httpx.post(f"{service.url}/v1/visits/files", content=CSV, headers={"content-type": "text/csv"})
     assert plain.json()["code"] == "media-type-unfit"
     assert not any((project / "lake" / "data" / "spool" / "visits").glob("files/*"))
+
+
+def test_service_keeps_nothing_of_what_a_full_disk_refused(tmp_path: Path) -> None:
+    """On a full disk the answer is 507; what was answered with 202 lands, what was refused does not, half or whole."""
+    project = make_project(tmp_path)
+    taken, refused = set(), set()
+    with served(project, limits=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))) as service:
+        for number in range(30):
+            answer = service.post([row(f"{number}-{place}", note="x" * 100) for place in range(40)])
+            (taken if answer.status_code == 202 else refused).add(number)
+            assert answer.status_code in (202, 507), answer.text
+        assert answer.json()["code"] == "disk-full"
+        assert upload(service, "a.csv", b"x" * 200_000).status_code == 507
+        land(project)
+        assert service.post([row("after")]).status_code == 202
+        land(project)
+    assert taken and refused
+    landed = {name.split("-")[1] for (name,) in raw_visits(project, "visit_id")}
+    assert landed == {str(number) for number in taken} | {"after"}
+    assert len(raw_visits(project, "visit_id")) == len(taken) * 40 + 1
+
+
+def test_service_stops_politely(tmp_path: Path) -> None:
+    """Told to stop, the service hands its segment over and ends; one that finds its port taken says so."""
+    project = make_project(tmp_path)
+    with served(project) as service:
+        assert service.post([row(1)]).status_code == 202
+        assert service.stop() == 0
+    assert [path.suffix for path in (project / "lake" / "data" / "spool" / "visits" / "segments").iterdir()] == [
+        ".closed"
+    ]
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-m", "flows", "serve", "--project", str(project), "--port", port],
+            capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert (done.returncode, "[port-taken]" in done.stderr) == (1, True)
+
+
+def test_service_speaks_tls(tmp_path: Path) -> None:
+    """With a certificate, the service is reached by https alone."""
+    project = make_project(tmp_path)
+    cert = make_certificate(tmp_path).file
+    with served(project, "--cert", str(cert), "--key", str(cert.with_suffix(".key"))) as service:
+        answer = httpx.post(
+            f"{service.url}/v1/visits", json=[row(1)], verify=ssl.create_default_context(cafile=cert), timeout=30
+        )
+        assert (answer.status_code, service.url[:5]) == (202, "https")
+        with pytest.raises(httpx.HTTPError, match=".*"):
+            httpx.post(service.url.replace("https", "http") + "/v1/visits", json=[row(1)], timeout=5)

@@ -3,6 +3,7 @@
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import uvicorn
 
 from flows.service.app import build_app
 from flows.service.state import Service, open_doors
+from flows.serving import stoppable
 from lake.errors import SettingsError
 from lake.project import Project
 from lake.receiving.spool import Spool
@@ -44,7 +46,8 @@ def serve(project: Project, settings: Settings, place: Place, tell: Callable[[st
         server = uvicorn.Server(_config(service, place))
         scheme, port = "https" if place.cert else "http", listener.getsockname()[1]
         tell(f"Taking {', '.join(doors)} at {scheme}://{place.host}:{port}/v1/… (Ctrl-C stops it)")
-        server.run(sockets=[listener])
+        with stoppable(), suppress(KeyboardInterrupt):  # uvicorn tells the signal on, after its polite end
+            server.run(sockets=[listener])
 
 
 def _config(service: Service, place: Place) -> uvicorn.Config:
