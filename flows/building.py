@@ -62,7 +62,7 @@ def prepare_ground(job: Job, plan: Plan) -> Ground:
         raw_columns=_raw_columns(plan),
         reference_dir=job.project.reference_dir,
         run_id=job.run.id,
-        landed=[f"raw.{contract.source}" for contract in plan.contracts],
+        read_beside=[*(f"raw.{contract.source}" for contract in plan.contracts), *plan.references],
         pinned={name: table.version for name, table in released.items() if name in held and table.version is not None},
     )
     bench = Bench(job.session, job.store, plan.models, released, run_parameters(job.run), tables, held)

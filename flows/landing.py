@@ -20,7 +20,7 @@ LANDING = "landing"  # the name of such a run in ops.pipeline_metrics
 # What a visit that found nothing leaves behind: nobody needs to read it, and a loop would write it for ever.
 IDLE_EVENTS = {
     *("step-started", "step-finished", "contract-agreed", "contract-drifted"),
-    *("upload-incomplete", "upload-elsewhere", "source-waits"),
+    *("upload-incomplete", "upload-elsewhere", "source-waits", "source-unconnected"),
 }
 
 

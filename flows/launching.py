@@ -14,12 +14,16 @@ from flows.workplace import Workplace
 Tell = Callable[[str], None]
 
 
-def launch(workplace: Workplace, marts: Sequence[str], pages: Sequence[str], tell: Tell) -> Outcome:
-    """Runs the pipeline and gives its outcome, in the history of a Prefect server when one answers.
+def launch(
+    workplace: Workplace, marts: Sequence[str], pages: Sequence[str], tell: Tell, *, is_plain: bool = False
+) -> Outcome:
+    """Runs the pipeline and gives its outcome, in the history of a Prefect server when one answers, or plainly.
 
     Raises SluiceError, before anything is run, when there is no such project, mart or page.
     """
     expect_known(workplace.place, marts, pages)
+    if is_plain:
+        return run_plainly(workplace, marts, pages)
     api = find_api(workplace.project)
     if api is not None:
         tell(f"This run is in the history of {api}.")

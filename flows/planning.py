@@ -28,7 +28,8 @@ class Plan:
     """What a run lands, builds, checks and tells; `order` is the models to build, each after what it reads.
 
     `models` are all of the project's. `masked` names the restricted columns of every raw table. `alerts` are the rules
-    over the tables of this run: the others are for the runs that make theirs, and see them unmasked.
+    over the tables of this run: the others are for the runs that make theirs, and see them unmasked. `known_references`
+    are the names of all reference tables there are.
     """
 
     contracts: tuple[Contract, ...]
@@ -38,6 +39,7 @@ class Plan:
     masked: Mapping[str, frozenset[str]]
     pages: tuple[Page, ...]
     alerts: Mapping[str, AlertRule]
+    known_references: frozenset[str] = frozenset()
 
     @property
     def digest(self) -> str:
@@ -45,6 +47,14 @@ class Plan:
         checks = [f"{suite.stage} {suite.table_name}\n{suite.sodacl}" for suite in self.suites]
         pages = [f"{page.name} {page.title} {page.recipients}\n{page.source}" for page in self.pages]
         return sha256("\0".join([*sorted(checks), *sorted(pages)]).encode()).hexdigest()
+
+    @property
+    def references(self) -> frozenset[str]:
+        """The reference tables that checks of what this run makes, or its pages, read by themselves."""
+        made = {model.name for model in self.order}
+        texts = [suite.sodacl for suite in self.suites if suite.table_name in made]
+        texts += [page.source for page in self.pages]
+        return frozenset(name for text in texts for name in TABLE_NAME.findall(text) if name in self.known_references)
 
     def layer(self, name: Layer) -> tuple[Model, ...]:
         """Gives the models of a layer in build order."""
@@ -69,7 +79,8 @@ def make_plan(project: Project, marts: Sequence[str], pages: Sequence[str]) -> P
             f"'{project.root}' has neither a contract nor a model: there is nothing to run.",
             cure="Begin with 'sluice draft FILE'.",
         )
-    known = {f"raw.{source}" for source in contracts} | reference_tables(project.reference_dir)
+    references = reference_tables(project.reference_dir)
+    known = {f"raw.{source}" for source in contracts} | references
     order = upstream(models, marts or models, known)
     landed = [contract for source, contract in contracts.items() if not marts or _is_read(f"raw.{source}", order)]
     files = find_suites(project.checks_dir, known | set(models))
@@ -82,6 +93,7 @@ def make_plan(project: Project, marts: Sequence[str], pages: Sequence[str]) -> P
         masked={f"raw.{source}": _restricted(contract) for source, contract in contracts.items()},
         pages=tuple(_choose(_pages_over(project, pages, absent), pages)),
         alerts={name: rule for name, rule in find_alerts(project.alerts_dir).items() if not absent & _read_by(rule)},
+        known_references=references,
     )
 
 

@@ -90,16 +90,22 @@ def find_place(project: Path, port: int | None) -> Place:
 @contextmanager
 def served(place: Place, tell: Tell) -> Iterator[tuple[subprocess.Popen[bytes], ...]]:
     """Starts the server, deploys `prefect.yaml`, starts a worker, and ends both when left."""
-    place.home.mkdir(parents=True, exist_ok=True)
     tell(f"Starting the Prefect server on {place.ui} ...")
-    with _started(place, "server", ["server", "start", "--host", HOST, "--port", str(place.port)]) as server:
-        _await(lambda: answers(place.api), server, place, "server")
+    with _server(place) as server:
+        _await_server(server, place)
         _remember(place)
         _prepare(place, tell)
         worker_arguments = ["worker", "start", "--pool", POOL, "--type", "process", "--name", WORKER]
         with _started(place, "worker", worker_arguments) as worker:
             _await(lambda: _has_worker(place), worker, place, "worker")
             yield server, worker
+
+
+@contextmanager
+def server_for(place: Place) -> Iterator[Callable[[], None]]:
+    """Starts the server alone, and ends it when left; gives what waits until it answers."""
+    with _server(place) as server:
+        yield lambda: _await_server(server, place)
 
 
 def watch(place: Place, children: tuple[subprocess.Popen[bytes], ...]) -> None:
@@ -156,6 +162,17 @@ def _deploy(place: Place) -> None:
             cure=f"Mend it; all of Prefect's words are in {place.home / 'deploy.log'}.",
             path=place.project / "prefect.yaml",
         )
+
+
+@contextmanager
+def _server(place: Place) -> Iterator[subprocess.Popen[bytes]]:
+    place.home.mkdir(parents=True, exist_ok=True)
+    with _started(place, "server", ["server", "start", "--host", HOST, "--port", str(place.port)]) as server:
+        yield server
+
+
+def _await_server(server: subprocess.Popen[bytes], place: Place) -> None:
+    _await(lambda: answers(place.api), server, place, "server")
 
 
 @contextmanager

@@ -135,6 +135,10 @@ def _unchanged(event: Event, _told: Mapping[str, Any]) -> str:
     return f"{event.subject}: the answer is that of the last pull, nothing to land"
 
 
+def _unconnected(event: Event, told: Mapping[str, Any]) -> str:
+    return f"{event.subject}: not asked, {told['unset']} is not set"
+
+
 def _any_event(event: Event, told: Mapping[str, Any]) -> str:
     records = "" if event.record_count is None else f", {event.record_count:,} records"
     details = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items())
@@ -149,6 +153,7 @@ SENTENCES: Mapping[str, Sentence] = {
     "request-retried": _retried,
     "source-pulled": _pulled,
     "source-unchanged": _unchanged,
+    "source-unconnected": _unconnected,
     "batch-landed": _landed,
     "batch-held": _set_aside,
     "batch-refused": _set_aside,

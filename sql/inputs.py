@@ -40,18 +40,18 @@ def prepare_inputs(
     raw_columns: Mapping[str, Columns],
     reference_dir: Path,
     run_id: str,
-    landed: Collection[str] = (),
+    read_beside: Collection[str] = (),
     pinned: Mapping[str, int] | None = None,
 ) -> dict[str, Standing]:
     """Puts every raw and reference table the models read into the session and gives them by name.
 
     Takes the models in build order and the columns of every raw table by its contract, which an absent table shows.
-    `landed` are raw tables that readers are to have although no model reads them.
+    `read_beside` are those that readers and checks are to have although no model reads them.
     A raw table's newest version is the truth, but for those `pinned` to an older one, which a person holds there; a
     reference CSV is written to the lake when it has changed.
     """
     made = {model.name for model in order}
-    needed = sorted({name for model in order for name in model.inputs}.union(landed) - made)
+    needed = sorted({name for model in order for name in model.inputs}.union(read_beside) - made)
     tables = {}
     for name in needed:
         if name.startswith("reference."):

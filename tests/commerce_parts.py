@@ -1,19 +1,14 @@
 """A project of one body of work alone, with its demo data delivered, run through the real pipeline."""
 
-import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import polars as pl
 
-from checks.gate import run_gate
-from checks.suites import Suite
-from checks.verdict import CheckResult
 from flows.outcome import Outcome
 from flows.pipeline import run_pipeline
 from flows.steps import plain_step
@@ -78,56 +73,3 @@ def indian_day(column: str) -> pl.Expr:
 
 def money(value: object) -> Decimal:
     return Decimal(str(value or 0)).quantize(Decimal("0.01"))
-
-
-SCHEMAS = ("raw", "reference", "staging", "intermediate", "marts")
-OPERATIONS = ("ops.ingestion_log", "ops.quarantine", "ops.audit_log")
-
-
-def copy_lake(session: Session, lake_file: Path, tables: Sequence[str]) -> None:
-    """Makes plain tables of a lake's tables and views in a session, to be damaged, and a pristine copy of each."""
-    session.execute(f"attach '{lake_file}' as finished (read_only); create schema pristine")
-    for name in (*tables, *OPERATIONS):
-        session.execute(f"create table pristine.{name.replace('.', '__')} as from finished.{name}")
-    session.execute("detach finished")
-    mend(session, (*tables, *OPERATIONS))
-
-
-def mend(session: Session, tables: Sequence[str]) -> None:
-    """Puts tables back as they were."""
-    for name in tables:
-        session.execute(f"create or replace table {name} as from pristine.{name.replace('.', '__')}")
-
-
-def harm(session: Session, suite: Suite, damage: str, now: datetime) -> dict[str, CheckResult]:
-    """Gives what a check file says of a damage, which is mended then."""
-    session.execute(damage)
-    results = judge(session, suite, now)
-    mend(session, sorted(set(re.findall(r"\b(?:raw|staging|intermediate|marts|ops)\.\w+", damage))))
-    return results
-
-
-def judge(session: Session, suite: Suite, now: datetime) -> dict[str, CheckResult]:
-    """Gives the results of one check file by check name."""
-    results = run_gate(session, suite.stage, [suite], {}, now=now).results
-    named = {result.check_name: result for result in results}
-    assert len(named) == len(results), "two checks of one table have the same name"
-    return named
-
-
-def common_damages(suite: Suite) -> list[tuple[str, str, str]]:
-    """Gives what can be wrong with any table, for the checks that its file has under the names all files use."""
-    table = suite.table_name
-    first = f"where rowid = (select min(rowid) from {table})"
-    damages = []
-    for name in re.findall(r"name: (.*)", suite.sodacl):
-        if found := re.fullmatch(r"(\w+) is never missing", name):
-            damages.append((f"update {table} set {found[1]} = null {first}", name, "fail"))
-        elif name.startswith("one row per "):
-            damages.append((f"insert into {table} from {table} limit 1", name, "fail"))
-        elif name == "has the promised columns":
-            column = re.findall(r"\n          (\w+): ", suite.sodacl)[-1]
-            damages.append((f"alter table {table} drop {column}", name, "fail"))
-        elif name == "has rows":
-            damages.append((f"delete from {table}", name, "warn"))
-    return damages

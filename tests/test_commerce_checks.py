@@ -1,28 +1,15 @@
 """The checks and alerts of the shop: each one is seen to notice the damage it is there for, and none on good tables."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from checks.suites import find_suites
 from lake.demo.commerce import commerce_tables
-from lake.engine import EngineLimits, Session
-from tests.commerce_parts import (
-    OPERATIONS,
-    ROOT,
-    BodyRun,
-    common_damages,
-    copy_lake,
-    deliver,
-    harm,
-    judge,
-    make_project,
-    mend,
-    run_marts,
-)
+from lake.engine import Session
+from tests.commerce_parts import ROOT, BodyRun, deliver, make_project, run_marts
+from tests.damage_parts import OPERATIONS, breaches, common_damages, copied, expect_noticed, failing_on_nothing, mend
 
 MODELS = {
     "staging": ("stg_customers", "stg_products", "stg_orders", "stg_transactions"),
@@ -299,8 +286,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> BodyRun:
 
 @pytest.fixture(scope="module")
 def lake(shop: BodyRun) -> Iterator[Session]:
-    with Session(EngineLimits("512MB", 1)) as opened:
-        copy_lake(opened, shop.project / "lake/data/lake.duckdb", TABLES)
+    with copied(shop.project, TABLES) as opened:
         yield opened
 
 
@@ -313,40 +299,21 @@ def session(lake: Session) -> Iterator[Session]:
 
 @pytest.mark.parametrize("table", SUITES)
 def test_commerce_checks_notice_damage(session: Session, table: str) -> None:
-    """Each kind of damage to a good table is noticed by the check that is there for it."""
-    tried = [damage for damage in DAMAGES if damage[0] == table]
-    found = [(harm(session, SUITES[table], damage, NOW)[check].outcome, damage) for _, damage, check, _ in tried]
-    assert found == [(outcome, damage) for _, damage, _, outcome in tried]
-
-
-@pytest.mark.parametrize("table", SUITES)
-def test_commerce_checks_pass_on_good_tables_and_are_each_tried(session: Session, table: str) -> None:
-    """Good tables pass every check, and no check stands there that was never seen to fail or warn."""
-    results = judge(session, SUITES[table], NOW)
-    assert {name: str(result) for name, result in results.items() if result.outcome != "pass"} == {}
-    assert set(results) == {check for name, _, check, _ in DAMAGES if name == table}
+    """Good tables pass every check, and each kind of damage is noticed by the check that is there for it."""
+    tried = [(damage, check, outcome) for name, damage, check, outcome in DAMAGES if name == table]
+    expect_noticed(session, SUITES[table], tried, NOW)
 
 
 @pytest.mark.parametrize("table", SUITES)
 def test_commerce_checks_pass_or_warn_on_nothing(session: Session, table: str) -> None:
     """A shop that has not delivered yet stops nothing."""
-    for name in TABLES:
-        session.execute(f"delete from {name}")
-    for name in ("ingestion_log", "quarantine"):
-        session.execute(f"delete from ops.{name}")
-    bad = {name: str(result) for name, result in judge(session, SUITES[table], NOW).items() if result.outcome == "fail"}
-    assert bad == {}
+    assert failing_on_nothing(session, SUITES[table], TABLES, NOW) == set()
 
 
 def test_commerce_checks_stand_in_files_of_their_tables() -> None:
     """Every model of the shop has its file, and so has the reconciliation."""
     models = {f"{schema}.{name}" for schema in ("staging", "intermediate", "marts") for name in MODELS[schema]}
     assert set(SUITES) == {*models, PIPELINE}
-
-
-def breaches(session: Session, rule: str) -> list[dict[str, object]]:
-    text = Path(ROOT / "sql/alerts" / f"{rule}.sql").read_text("utf-8")
-    return list(session.arrow(re.sub(r"\A\s*/\*.*?\*/", "", text, count=1, flags=re.DOTALL)).to_pylist())
 
 
 def test_commerce_alerts_tell_refunds_left_lying(session: Session) -> None:

@@ -10,20 +10,9 @@ import pytest
 
 from checks.suites import find_suites
 from lake.demo.events import DAYS, events_tables
-from lake.engine import EngineLimits, Session
-from tests.commerce_parts import (
-    OPERATIONS,
-    ROOT,
-    BodyRun,
-    common_damages,
-    copy_lake,
-    deliver,
-    harm,
-    judge,
-    make_project,
-    mend,
-    run_marts,
-)
+from lake.engine import Session
+from tests.commerce_parts import ROOT, BodyRun, deliver, make_project, run_marts
+from tests.damage_parts import OPERATIONS, common_damages, copied, expect_noticed, failing_on_nothing, mend
 
 MART, PAGE = "events_daily", "site_traffic"
 STAGED, DAILY, PIPELINE = "staging.stg_site_events", "marts.events_daily", "pipeline.events_reconciliation"
@@ -162,8 +151,7 @@ OWN = {
 
 @pytest.fixture(scope="module")
 def lake(site: BodyRun) -> Iterator[Session]:
-    with Session(EngineLimits("512MB", 1)) as opened:
-        copy_lake(opened, site.project / "lake/data/lake.duckdb", TABLES)
+    with copied(site.project, TABLES) as opened:
         yield opened
 
 
@@ -177,18 +165,10 @@ def session(lake: Session) -> Iterator[Session]:
 @pytest.mark.parametrize("table", SUITES)
 def test_events_checks_notice_damage(session: Session, table: str) -> None:
     """Each check passes on good tables, and each is seen to notice the damage it is there for."""
-    good = judge(session, SUITES[table], NOW)
-    assert {name: str(result) for name, result in good.items() if result.outcome != "pass"} == {}
-    tried = [*common_damages(SUITES[table]), *OWN[table]]
-    assert set(good) == {check for _, check, _ in tried}
-    found = [(harm(session, SUITES[table], damage, NOW)[check].outcome, damage) for damage, check, _ in tried]
-    assert found == [(outcome, damage) for damage, _, outcome in tried]
+    expect_noticed(session, SUITES[table], [*common_damages(SUITES[table]), *OWN[table]], NOW)
 
 
 @pytest.mark.parametrize("table", SUITES)
 def test_events_checks_pass_or_warn_on_nothing(session: Session, table: str) -> None:
     """A site that has not sent an event yet stops nothing."""
-    for name in (*TABLES, "ops.ingestion_log"):
-        session.execute(f"delete from {name}")
-    outcomes = {name: result.outcome for name, result in judge(session, SUITES[table], NOW).items()}
-    assert {name for name, outcome in outcomes.items() if outcome == "fail"} == set()
+    assert failing_on_nothing(session, SUITES[table], TABLES, NOW) == set()

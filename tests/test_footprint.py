@@ -4,38 +4,30 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import polars as pl
 import pytest
 
 from checks.suites import find_suites
 from lake.demo.footprint import HEAVY_SITE, footprint_tables
-from lake.engine import EngineLimits, Session
-from tests.commerce_parts import (
-    OPERATIONS,
-    ROOT,
-    BodyRun,
-    common_damages,
-    copy_lake,
-    deliver,
-    harm,
-    indian_day,
-    instants,
-    judge,
-    make_project,
-    mend,
-    run_marts,
-)
+from lake.engine import Session
+from tests.commerce_parts import ROOT, BodyRun, deliver, indian_day, instants, make_project, run_marts
+from tests.damage_parts import OPERATIONS, breaches, common_damages, copied, expect_noticed, failing_on_nothing, mend
+from tests.meter_parts import metered
 
 SOURCES = ("electricity_invoices", "print_logs", "device_audit_log")
 MARTS = ("carbon_footprint", "paper_usage", "device_utilisation", "sustainability_measures")
+METERED = ("electricity_daily", "electricity_reconciliation")  # what the page shows, too; told by test_electricity
 STAGED = tuple(f"staging.stg_{source}" for source in SOURCES)
 TABLES = (
     *STAGED,
     *(f"marts.{name}" for name in MARTS),
     *(f"raw.{source}" for source in SOURCES),
     *("reference.footprint_sites", "reference.emission_factors", "reference.paper_weights"),
+)
+METERED_TABLES = (
+    *(f"marts.{name}" for name in METERED),
+    *("staging.stg_electricity_readings", "raw.electricity_readings"),
 )
 PIPELINE = "pipeline.footprint_reconciliation"
 SUITES = {
@@ -52,7 +44,8 @@ FACTOR = Decimal("0.710")
 def offices(tmp_path_factory: pytest.TempPathFactory) -> BodyRun:
     project = make_project(tmp_path_factory.mktemp("offices"))
     planted = deliver(project, footprint_tables(3_000))
-    return BodyRun(project, planted, run_marts(project, MARTS, ("sustainability",)))
+    with metered(project, 4_000):
+        return BodyRun(project, planted, run_marts(project, (*MARTS, *METERED), ("sustainability",)))
 
 
 def test_footprint_accounts_for_every_record(offices: BodyRun) -> None:
@@ -156,11 +149,11 @@ def test_footprint_takes_corrections_and_new_factors(offices: BodyRun) -> None:
     [(before,)] = offices.ask("select sum(kwh) from marts.carbon_footprint")
     late = offices.project / "lake/data/inbox/electricity_invoices/correction.csv"
     late.write_text(CORRECTION.format(invoice=invoice, site=site), encoding="utf-8")
-    assert run_marts(offices.project, MARTS, ("sustainability",)).failure is None
+    assert run_marts(offices.project, (*MARTS, *METERED), ("sustainability",)).failure is None
     assert offices.ask("select sum(kwh) from marts.carbon_footprint") == [(before - kwh + Decimal("1.001"),)]
     factors = offices.project / "sql/reference/emission_factors.csv"
     factors.write_text(factors.read_text("utf-8").replace("0.710", "0.500"), encoding="utf-8")
-    outcome = run_marts(offices.project, MARTS, ("sustainability",))
+    outcome = run_marts(offices.project, (*MARTS, *METERED), ("sustainability",))
     assert outcome.failure is None
     assert offices.ask("select distinct kg_co2e = kwh * 0.500 from marts.carbon_footprint") == [(True,)]
     built = dict(
@@ -279,6 +272,16 @@ LEDGERS: list[tuple[str, str, str]] = [
         "fail",
     ),
     (
+        f"update marts.electricity_daily set kwh = kwh + 0.001 {ONE}",
+        "clean and marts - the days of all sites add up to the readings, to the watt-hour",
+        "fail",
+    ),
+    (
+        f"delete from marts.electricity_reconciliation {ONE}",
+        "marts and marts - each invoice is reconciled once, and what it bills is what the footprint has",
+        "fail",
+    ),
+    (
         f"update {PAPER} set page_count = page_count + 1 {ONE}",
         "clean and marts - pages and jobs of the mart are those of the print log",
         "fail",
@@ -303,8 +306,7 @@ def damages(table: str) -> list[tuple[str, str, str]]:
 
 @pytest.fixture(scope="module")
 def lake(offices: BodyRun) -> Iterator[Session]:
-    with Session(EngineLimits("512MB", 1)) as opened:
-        copy_lake(opened, offices.project / "lake/data/lake.duckdb", TABLES)
+    with copied(offices.project, (*TABLES, *METERED_TABLES)) as opened:
         yield opened
 
 
@@ -312,36 +314,27 @@ def lake(offices: BodyRun) -> Iterator[Session]:
 def session(lake: Session) -> Iterator[Session]:
     """Gives plain tables of the offices; whatever a test does to them is mended after it."""
     yield lake
-    mend(lake, (*TABLES, *OPERATIONS))
+    mend(lake, (*TABLES, *METERED_TABLES, *OPERATIONS))
 
 
 @pytest.mark.parametrize("table", SUITES)
 def test_footprint_checks_notice_damage(session: Session, table: str) -> None:
     """Each check passes on good tables, and each is seen to notice the damage it is there for."""
-    good = judge(session, SUITES[table], NOW)
-    assert {name: str(result) for name, result in good.items() if result.outcome != "pass"} == {}
-    assert set(good) == {check for _, check, _ in damages(table)}
-    found = [(harm(session, SUITES[table], damage, NOW)[check].outcome, damage) for damage, check, _ in damages(table)]
-    assert found == [(outcome, damage) for damage, _, outcome in damages(table)]
+    expect_noticed(session, SUITES[table], damages(table), NOW)
 
 
 @pytest.mark.parametrize("table", SUITES)
 def test_footprint_checks_pass_or_warn_on_nothing(session: Session, table: str) -> None:
     """Sources that have not delivered yet stop nothing."""
-    for name in (*STAGED, *(f"marts.{mart}" for mart in MARTS), *(f"raw.{source}" for source in SOURCES)):
-        session.execute(f"delete from {name}")
-    session.execute("delete from ops.ingestion_log; delete from ops.quarantine")
-    outcomes = {name: result.outcome for name, result in judge(session, SUITES[table], NOW).items()}
-    assert {name for name, outcome in outcomes.items() if outcome == "fail"} == set()
+    made = (*STAGED, *(f"marts.{mart}" for mart in MARTS), *(f"raw.{source}" for source in SOURCES), *METERED_TABLES)
+    assert failing_on_nothing(session, SUITES[table], made, NOW) == set()
 
 
 def test_footprint_alert_tells_a_meter_with_a_gap(session: Session) -> None:
     """Days of a meter that nobody billed, between its first and its last, are one alert for the meter."""
-    text = Path(ROOT / "sql/alerts/footprint_meter_gap.sql").read_text("utf-8")
-    rule = re.sub(r"\A\s*/\*.*?\*/", "", text, count=1, flags=re.DOTALL)
     session.execute(f"delete from {INVOICES} where meter_id <> 'MTR-009'")
-    before = session.arrow(rule).to_pylist()
+    before = breaches(session, "footprint_meter_gap")
     session.execute(f"delete from {INVOICES} where period_start_on = '2025-06-15'")
-    [alert] = session.arrow(rule).to_pylist()
+    [alert] = breaches(session, "footprint_meter_gap")
     gone = alert["measured"] - sum(each["measured"] for each in before)
     assert (alert["breach_key"], gone > 27) == ("MTR-009", True)

@@ -10,9 +10,10 @@ from flows.workplace import Workplace, in_project
 @click.command(short_help="Run the pipeline: all of it, or some marts and what they need.")
 @click.argument("marts", metavar="[MART]...", nargs=-1)
 @click.option("--page", "pages", multiple=True, metavar="PAGE", help="Draw and send this page only; may repeat.")
+@click.option("--plain", "is_plain", is_flag=True, help="Run without Prefect, even where a server is at hand.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 @in_project
-def run(workplace: Workplace, marts: tuple[str, ...], pages: tuple[str, ...], as_json: bool) -> None:
+def run(workplace: Workplace, marts: tuple[str, ...], pages: tuple[str, ...], is_plain: bool, as_json: bool) -> None:
     """Run the pipeline for some marts and all they need; without MART for the whole project.
 
     Lands what the sources have delivered, builds and gates, publishes one release, draws and sends pages, tells
@@ -27,7 +28,7 @@ def run(workplace: Workplace, marts: tuple[str, ...], pages: tuple[str, ...], as
     """
     from flows.launching import launch
 
-    outcome = launch(workplace, marts, pages, workplace.tell)
+    outcome = launch(workplace, marts, pages, workplace.tell, is_plain=is_plain)
     if as_json:
         click.echo(json.dumps(outcome.as_json(), ensure_ascii=False, indent=2))
     else:

@@ -5,11 +5,11 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from urllib.parse import urlsplit
 
 from lake.contract import Contract, Server
 from lake.errors import ContractError
 from lake.odcs.document import Part, check_keys, did_you_mean, value_text
+from lake.odcs.servers.address import address_fault, named_in
 from lake.odcs.servers.payload import read_options
 from lake.odcs.servers.properties import CHOICES, KINDS, SPAN, span_seconds
 from lake.odcs.servers.push import PUSH_OPTIONS, check_push, is_push, read_push
@@ -20,7 +20,6 @@ PAGE_OPTIONS = ("delimiter", "header", "recordPath")
 SECRET_NAME = re.compile(
     r"(?i)(proxy-)?authorization|cookie|(.*[-_])?(password|secret)|(.*[-_])?(api|access|auth|subscription)[-_]?(key|token)"
 )
-HERE = ("localhost", "127.0.0.1", "::1")  # where plain HTTP leaves no machine
 EDITOR_OPTIONS = PUSH_OPTIONS  # an editor offers them, too
 SIZES = ("pageSizeParam", "pageSize")
 ENDS = ("morePath", "endStatus", "lastPageRepeats")
@@ -67,7 +66,7 @@ def read_api(server: Part) -> Server:
             raise _unfit(found[name], f"Custom property '{name}' finds nothing in {form}.", "Remove it.")
     _check_encoding(found, form)
     _check_parameters(found, options)
-    _check_encryption(server, found, options)
+    _check_addresses(server, found, options)
     return Server("api", server.text("location"), form, options)
 
 
@@ -200,26 +199,19 @@ def _check_parameters(found: Mapping[str, Part], options: Mapping[str, str]) -> 
         raise _unfit(found["requestsPerSecond"], "Two rates are given.", "Keep one of the two.")
 
 
-def _check_encryption(server: Part, found: Mapping[str, Part], options: Mapping[str, str]) -> None:
-    """Raises ContractError for an address that is none, holds what belongs elsewhere, or would show a secret."""
-    places = [("location", server.text("location"), server)]
+def _check_addresses(server: Part, found: Mapping[str, Part], options: Mapping[str, str]) -> None:
+    """Raises ContractError for an address that is none; one that is named is looked at when it is asked for."""
+    location = server.text("location")
+    places = [("location", location, server)] if named_in(location) is None else []
     if "tokenUrl" in found:
         places.append(("tokenUrl", options["tokenUrl"], found["tokenUrl"]))
     for name, address, part in places:
-        key = name if part is server else None
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise part.fault("server-unfit", f"'{name}' is no address of an API.", "Write 'https://…'.", key)
-        if parts.username or parts.password:
-            message = f"'{name}' holds a user, and a contract is no place for a password."
-            raise part.fault("server-unfit", message, "Use the custom property 'auth: basic'.", key)
-        if parts.query or parts.fragment:
-            message = f"'{name}' holds a '{'?' if parts.query else '#'}'."
-            raise part.fault("server-unfit", message, "Write parameters under the custom property 'query'.", key)
-        is_plain = parts.scheme == "http" and parts.hostname not in HERE
-        if is_plain and options.get("auth", "none") != "none" and options.get("allowPlainHttp") != "true":
-            message = f"'{name}' is plain HTTP, over which a secret would travel for all to read."
-            raise part.fault("server-unfit", message, "Write 'https://…', or 'allowPlainHttp: true'.", key)
+        fault = address_fault(address, options)
+        if fault is not None:
+            raise part.fault("server-unfit", f"'{name}' {fault[0]}.", fault[1], name if part is server else None)
+    if "whenUnset" in found and named_in(location) is None:
+        message = "Custom property 'whenUnset' is of a location that is named, and this one is an address."
+        raise _unfit(found["whenUnset"], message, "Remove it, or write 'location: ${NAME}/path'.")
 
 
 def _unfit(part: Part, message: str, cure: str) -> ContractError:

@@ -14,6 +14,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "clientAuth": ("header", "body"),
     "lastPageRepeats": ("true", "false"),
     "allowPlainHttp": ("true", "false"),
+    "whenUnset": ("fail", "skip"),
 }
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import httpx
 
 from lake.contract import Contract
+from lake.errors import SourceError
+from lake.odcs.servers.address import address_fault, named_in
+from lake.secrets import Lookup
 
 SECONDS_PER_MINUTE = 60.0
 DEFAULT_TIMEOUT, DEFAULT_GIVE_UP = "30", "600"
@@ -44,12 +47,35 @@ class Endpoint:
         return origin_of(self.url)
 
 
-def read_endpoint(contract: Contract) -> Endpoint:
-    """Gives the API of a contract."""
+def find_address(contract: Contract, lookup: Lookup) -> str | None:
+    """Gives where the API of a contract is here; None where that is not set and the contract says to skip it then.
+
+    Raises SourceError when it is not set otherwise, or is set to what is no address for such an API.
+    """
+    location, options = contract.server.path, contract.server.options
+    name = named_in(location)
+    if name is None:
+        return location
+    value = lookup(name)
+    if not value and options.get("whenUnset") == "skip":
+        return None
+    if not value:
+        message = f"The source {contract.source!r} is at ${{{name}}}, and {name} is not set."
+        cure = f"Set {name} in the environment or .env to where the API is, or write 'whenUnset: skip' in the contract."
+        raise SourceError("address-unset", message, cure=cure, path=contract.path)
+    address = value.rstrip("/") + location.removeprefix(f"${{{name}}}")
+    fault = address_fault(address, options)
+    if fault is not None:
+        raise SourceError("address-unfit", f"What {name} is set to {fault[0]}.", cure=fault[1], path=contract.path)
+    return address
+
+
+def read_endpoint(contract: Contract, address: str) -> Endpoint:
+    """Gives the API of a contract, found at an address."""
     options = contract.server.options
     size = options.get("pageSize")
     return Endpoint(
-        url=httpx.URL(contract.server.path),
+        url=httpx.URL(address),
         format=contract.server.format,
         paging=options.get("paging", "none"),
         auth=options.get("auth", "none"),

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from lake.contract import Contract
 from lake.errors import SluiceError, SourceError
+from lake.odcs.servers.address import named_in
 from lake.sources.delivery import BATCH_ID_DIGITS, PULL, Delivery
 from lake.sources.http.client import Client
-from lake.sources.http.endpoint import Endpoint, read_endpoint
+from lake.sources.http.endpoint import Endpoint, find_address, read_endpoint
 from lake.sources.http.faults import Loop, MalformedPage, Refused
 from lake.sources.http.pages import Page
 from lake.sources.http.paging import Place, address_of, first_place, loop_at, next_place
@@ -31,10 +32,17 @@ PLACE_GONE = (400, 404, 410, 422)  # what APIs answer to a cursor or link that h
 def pull_deliveries(visit: Visit) -> Iterator[Delivery]:
     """Gives what an API has that raw has not, in batches of pages, in the API's order.
 
+    Nothing where the contract leaves the address to be set, none is, and that is fine with it.
+
     Raises SourceError, without any secret in it, when the API fails for good; what came before that was given.
     """
     try:
-        endpoint = read_endpoint(visit.contract)
+        address = find_address(visit.contract, visit.secrets.lookup)
+        if address is None:
+            name = named_in(visit.contract.server.path)
+            visit.run.note("source-unconnected", visit.contract.source, None, unset=name)
+            return
+        endpoint = read_endpoint(visit.contract, address)
         with Client(endpoint, visit) as client:
             yield from _Pull(visit, endpoint, client).deliveries()
     except SourceError as error:
