@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +33,7 @@ from lake.run import Event, begin_run, system_clock
 from lake.settings import Settings
 from lake.table_versions import Store
 from tests.store_parts import copy_lake, move_lake, open_catalogue
+from tests.warm_parts import WarmProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = EngineLimits(memory="300MB", threads=2)
@@ -222,16 +222,12 @@ def store_of(folder: Path) -> Store:
     return settings_of(folder).store
 
 
-def start_run(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+def start_run(folder: Path, *arguments: str) -> WarmProcess:
     """Starts a run of the pipeline in a process of its own."""
-    command = [sys.executable, "-m", "tests.crash_parts", "run", str(folder), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return WarmProcess("tests.crash_parts:main", ["run", str(folder), *arguments])
 
 
-def finish(child: "subprocess.Popen[str]") -> dict[str, Any]:
+def finish(child: WarmProcess) -> dict[str, Any]:
     """Waits for a run that was not killed, and gives its outcome as JSON holds it."""
     out, said = child.communicate(timeout=LONGEST_RUN_SECONDS)
     assert child.returncode == 0, said
@@ -266,15 +262,13 @@ def readers_watching(folder: Path, *, is_one_run: bool = True) -> Iterator[None]
     folder.mkdir(parents=True, exist_ok=True)
     stop = folder / "stop-reading"
     how = "together" if is_one_run else "apart"
-    command = [sys.executable, "-m", "tests.crash_parts", "watch", str(folder), how]
-    child = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
-    )
+    child = WarmProcess("tests.crash_parts:main", ["watch", str(folder), how])
     try:
         yield
     finally:
         stop.touch()
-        out, _ = child.communicate(timeout=60)
+        out, said = child.communicate(timeout=60)
+    assert child.returncode == 0, said
     seen = json.loads(out)
     assert not seen["wrong"], "\n".join(seen["wrong"][:5])
     assert seen["reads"] > 0

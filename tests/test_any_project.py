@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,6 +22,7 @@ import pytest
 from lake.settings import Settings
 from tests.retail_parts import find_invoices
 from tests.store_parts import IN_BUCKET_AT_LENGTH, copy_lake, move_lake, put_in_bucket
+from tests.warm_parts import run_warm
 
 ROOT = Path(__file__).resolve().parent.parent
 TUTORIAL = ROOT / "docs" / "tutorial.md"
@@ -44,14 +44,9 @@ class Shop:
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         unset = ("SLUICE_", "PREFECT_", "LAKE_URI", "AWS_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
-        return subprocess.run(
-            [sys.executable, "-m", "flows", "--project", str(self.folder), *arguments],
-            cwd=ROOT,
-            env=kept | {"PREFECT_HOME": str(self.folder / ".prefect"), "SLUICE_THREADS": "2"},
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-        )
+        given = kept | {"PREFECT_HOME": str(self.folder / ".prefect"), "SLUICE_THREADS": "2"}
+        command = ["--project", str(self.folder), *arguments]
+        return run_warm("flows.cli:main", *command, environment=given, timeout=COMMAND_SECONDS)
 
     def ok(self, *arguments: str) -> str:
         done = self.call(*arguments)

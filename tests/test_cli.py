@@ -13,6 +13,7 @@ import pytest
 
 from flows.cli import main
 from tests.shop_project import deliver_negative_orders, write_shop
+from tests.warm_parts import run_warm
 
 SECONDS_TO_THE_QUERY = 3.0
 NO_SERVER = "http://127.0.0.1:9/api"
@@ -20,14 +21,8 @@ HEAVY = ("prefect", "plotly", "duckdb", "deltalake", "polars", "pyarrow", "soda"
 
 
 def sluice(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command line as a user does, in a process of its own, without a Prefect server at hand."""
-    return subprocess.run(
-        [sys.executable, "-m", "flows", *arguments],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PREFECT_API_URL": NO_SERVER} | environment,
-        timeout=120,
-    )
+    """Runs the command line in a process of its own, without a Prefect server at hand."""
+    return run_warm("flows.cli:main", *arguments, environment=os.environ | {"PREFECT_API_URL": NO_SERVER} | environment)
 
 
 @pytest.fixture(autouse=True)
@@ -38,9 +33,11 @@ def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shop whose pipeline ran once, by the command line."""
+    """A shop whose pipeline ran once, by the command line as a user calls it."""
     root = write_shop(tmp_path_factory.mktemp("cli") / "shop")
-    ran = sluice("run", "--project", str(root), "--json")
+    command = [sys.executable, "-m", "flows", "run", "--project", str(root), "--json"]
+    given = os.environ | {"PREFECT_API_URL": NO_SERVER}
+    ran = subprocess.run(command, capture_output=True, text=True, env=given, timeout=120)
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["sources"][0]["read"] == 4
     assert "this run is plain" in ran.stderr

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections import defaultdict
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +16,7 @@ from lake.project import open_project
 from tests.api_server import GOOD, Api, Asked, Fault, reading, readings, serving
 from tests.crash_parts import run_here
 from tests.http_parts import ask
+from tests.warm_parts import run_warm
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "docs" / "examples" / "energy"
 TOKEN, KEY = "t0ken-of-the-meters", "k3y-of-the-weather"
@@ -67,10 +67,8 @@ def energy(tmp_path: Path, api: Api) -> Path:
 
 def sluice(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SLUICE_", "PREFECT_", "LAKE_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "flows", "--project", str(folder), *arguments],
-        env=kept | {"PREFECT_HOME": str(folder / ".prefect")}, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    given = kept | {"PREFECT_HOME": str(folder / ".prefect")}
+    return run_warm("flows.cli:main", "--project", str(folder), *arguments, environment=given)
 
 
 def expected(records: list[dict]) -> list[tuple[date, str, int, Decimal]]:

@@ -21,6 +21,7 @@ from lake.run import Event, begin_run
 from tests.api_server import Api, Fault, reading, readings, serving
 from tests.crash_parts import copy_shop, finish, settings_of, start_run
 from tests.http_parts import CURSOR, SINCE, SIZED, WATERMARK, ask, run_project, write_contract
+from tests.warm_parts import run_warm
 
 INCREMENTAL = {**CURSOR, **SIZED, **SINCE}
 BATCHES = (
@@ -203,10 +204,7 @@ def test_http_pull_reland_reads_the_archived_pages(tmp_path: Path, api: Api) -> 
     contract.write_text(right)
     (batch,) = [row[0] for row in ask(folder, "select batch_id from ops.ingestion_log")]
     api.stop()
-    done = subprocess.run(
-        [sys.executable, "-m", "flows", "--project", str(folder), "batch", "reland", batch, "--json"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    done = run_warm("flows.cli:main", "--project", str(folder), "batch", "reland", batch, "--json")
     api.start()
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)[0]["accepted_count"] == 25
@@ -344,14 +342,14 @@ def test_http_pull_secrets_are_in_no_output(tmp_path: Path, api: Api) -> None:
     api.plan = [Fault(503, {"Retry-After": "0"}, f"you sent {key} and {quote(key, safe='')}".encode())]
     stop_at = iter([False, False, True])
     api.accepts = lambda _asked: not next(stop_at)
-    command = [sys.executable, "-m", "flows", "--project", str(folder), "run", "--log-json"]
+    command = ["flows.cli:main", "--project", str(folder), "run", "--log-json"]
     environment = {**os.environ, "WEATHER_KEY": key}
-    failed = subprocess.run(command, capture_output=True, timeout=60, check=False, env=environment)
+    failed = run_warm(*command, environment=environment)
     assert failed.returncode == 1
     api.accepts = lambda asked: asked.parameters["apikey"] == key
-    done = subprocess.run(command, capture_output=True, timeout=60, check=False, env=environment)
+    done = run_warm(*command, environment=environment)
     assert done.returncode == 0, done.stderr
-    said = failed.stdout + failed.stderr + done.stdout + done.stderr
+    said = "".join((failed.stdout, failed.stderr, done.stdout, done.stderr)).encode()
     said += b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     for table in ("ops.ingestion_log", "ops.audit_log", "ops.quarantine", "raw.readings"):
         said += json.dumps(ask(folder, f"from {table}"), default=str).encode()

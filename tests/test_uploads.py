@@ -331,7 +331,7 @@ def test_uploads_killed_anywhere_by_three_workers(shop):
             upload(shop, f".{names[-1]}", names[-1]).rename(shop / "inbox" / f"{names[-1]}.csv")
         for place, child in enumerate(children):
             try:
-                child.wait(timeout=1.2 + 0.35 * ((turn + place) % 5))
+                child.wait(timeout=0.1 + 0.35 * ((turn + place) % 5))
             except subprocess.TimeoutExpired:
                 child.kill()
             child.communicate()

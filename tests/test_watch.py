@@ -3,7 +3,6 @@
 import json
 import resource
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from lake.run import begin_run
 from lake.tables import read_version
 from tests.crash_parts import settings_of, store_of
 from tests.upload_parts import batches, land_here, landed, make_shop, sluice, tree, upload
+from tests.warm_parts import WarmProcess
 
 PATIENCE_SECONDS = 60
 
@@ -37,7 +37,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def watching(shop: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+def watching(shop: Path, *arguments: str) -> Iterator[WarmProcess]:
     child = sluice(shop, "watch", "--every", "0.2s", *arguments)
     try:
         yield child

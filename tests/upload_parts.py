@@ -8,7 +8,6 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,8 +20,9 @@ from lake.errors import SluiceError
 from lake.ledger import BatchRecord, find_batches, sweep_commits
 from lake.project import open_project
 from lake.run import Event, begin_run, system_clock
-from tests.crash_parts import CONTRACT, LIMITS, ROOT, kill_myself, settings_of, store_of
+from tests.crash_parts import CONTRACT, LIMITS, kill_myself, settings_of, store_of
 from tests.landing_parts import raw_rows
+from tests.warm_parts import WarmProcess
 
 HEADER = "order_id,sold_on,region,amount_eur\n"
 SERVER = "{server: inbox, type: local, path: inbox/*.csv, format: csv}"
@@ -80,18 +80,15 @@ def tree(folder: Path) -> list[str]:
     return sorted("/".join("DAY" if part[:3] == "202" else part for part in path.parts) for path in found)
 
 
-def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+def start(folder: Path, *arguments: str) -> WarmProcess:
     """Starts a landing in a process of its own."""
-    command = [sys.executable, "-m", "tests.upload_parts", "land", str(folder), *arguments]
-    given = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return WarmProcess("tests.upload_parts:main", ["land", str(folder), *arguments])
 
 
-def sluice(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+def sluice(folder: Path, *arguments: str) -> WarmProcess:
     """Starts the command line in a process of its own."""
-    command = [sys.executable, "-m", "flows", *arguments, "--project", str(folder)]
-    given = {**os.environ, "PYTHONPATH": str(ROOT), "PREFECT_API_URL": "http://127.0.0.1:9/api"}
-    return subprocess.Popen(command, cwd=ROOT, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    given = os.environ | {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    return WarmProcess("flows.cli:main", [*arguments, "--project", str(folder)], given)
 
 
 def killing_at(kind: str):
