@@ -28,6 +28,7 @@ CHUNK_BYTES = 1 << 20
 ZSTD_LEVEL = 1  # of zstd's levels the fastest: the archive is written on the landing path, and read hardly ever
 UTF8_NAMES = {"utf-8", "utf8", "utf-8-sig", "ascii", "us-ascii"}
 BINARY_FORMATS = {
+    "messages",
     "parquet",
     "xlsx",
     "xlsb",

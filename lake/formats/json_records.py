@@ -97,7 +97,7 @@ def read_json_lines(
         from {prefix}_lines where trim(text) <> '' order by line
         """
     )
-    return _with_columns(session, f"{prefix}_json", expected, alone=alone)
+    return with_columns(session, f"{prefix}_json", expected, alone=alone)
 
 
 def read_json(
@@ -117,7 +117,7 @@ def read_json(
             )
             """
         )
-    return _with_columns(session, f"{prefix}_json", expected)
+    return with_columns(session, f"{prefix}_json", expected)
 
 
 def read_json_pages(
@@ -156,7 +156,7 @@ def read_json_pages(
         )
         """
     )
-    return _with_columns(session, f"{prefix}_json", expected)
+    return with_columns(session, f"{prefix}_json", expected)
 
 
 def _expect_records(session: Session, pages: str, record_path: str, origin: str) -> None:
@@ -193,7 +193,8 @@ def json_pointer(*keys: str) -> str:
     return "".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in keys)
 
 
-def _with_columns(session: Session, records: str, expected: tuple[str, ...], *, alone: bool = False) -> JsonReading:
+def with_columns(session: Session, records: str, expected: tuple[str, ...], *, alone: bool = False) -> JsonReading:
+    """Gives the reading of a table of records, with the columns that its objects have."""
     keys = {
         row[0]
         for row in session.rows(

@@ -9,6 +9,7 @@ from lake.errors import SourceError
 from lake.formats.delimited import read_delimited
 from lake.formats.excel import MOST_UNPACKED_BYTES, WORKBOOKS, SheetChoice, read_excel
 from lake.formats.json_records import read_json, read_json_lines, read_json_pages
+from lake.formats.messages import MESSAGES, read_messages
 from lake.formats.parquet import read_parquet
 from lake.formats.reading import Reading
 from lake.sources.delivery import POSTED, PULL, Delivery
@@ -40,6 +41,8 @@ def open_reading(session: Session, contract: Contract, delivery: Delivery, file:
         )
     if delivery.format == "json":
         return read_json(session, file, expected=expected, prefix=PREFIX, origin=delivery.origin)
+    if delivery.format == MESSAGES:
+        return read_messages(session, file, expected=expected, prefix=PREFIX)
     if delivery.format == "parquet":
         return read_parquet(session, file, origin=delivery.origin, expected=expected)
     if delivery.format in WORKBOOKS:

@@ -14,6 +14,7 @@ from lake.archive import check_unchanged, keep, make_working_file
 from lake.contract import Contract
 from lake.engine import Session, literal, quote, room_for_engine, scan_sql
 from lake.errors import CommitConflict, SourceError, TableError
+from lake.formats.messages import ASIDE
 from lake.formats.opening import open_reading
 from lake.formats.reading import Located, Reading
 from lake.landing.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, raw_name
@@ -118,7 +119,8 @@ def judge(
     is_whole = contract.load == "replace" and without is None and replayed is None
     show_raw(session, contract, replace(base, files=()) if is_whole and base is not None else base, without)
     columns = [column.name for column in contract.columns]
-    find_duplicates(session, contract, columns, "landing.rows", f"raw.{quote(contract.source)}")
+    compared = [column.name for column in contract.columns if column.source_name not in ASIDE]  # sent again: a repeat
+    find_duplicates(session, contract, compared, "landing.rows", f"raw.{quote(contract.source)}")
     loaded = _Loaded(reading, located, (*columns, *(kept for _, kept in drift.added)))
     prepared = _split(session, store, batch, run, loaded, base, replayed)
     if is_whole and base is not None:

@@ -13,6 +13,7 @@ from lake.contract import Contract, Server
 from lake.engine import Session, literal, quote, scan_sql
 from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
+from lake.formats.messages import MESSAGES
 from lake.landing.batch import Batch, PreparedBatch, identify, raw_name
 from lake.landing.committing import set_aside
 from lake.landing.judging import archiving, judge
@@ -21,7 +22,7 @@ from lake.odcs.servers.push import address_of
 from lake.quarantine import open_quarantine_sql
 from lake.run import Run
 from lake.sources.archives import MEMBER, is_archive, recall_member, split_origin
-from lake.sources.delivery import BATCH_ID_DIGITS, POSTED, PULL, Delivery
+from lake.sources.delivery import BATCH_ID_DIGITS, POSTED, PULL, STREAM, Delivery
 from lake.sources.files import file_delivery
 from lake.sources.visit import position_of
 from lake.staged_files import stage_files
@@ -85,6 +86,8 @@ def _recalled(store: Store, contract: Contract, record: BatchRecord, folder: Pat
         form = contract.server.format
         pages = fetch(store, record.checksum, folder / f"{record.batch_id}.{form}")
         return Delivery(record.origin, pages, form)
+    if record.kind == STREAM:
+        return Delivery(record.origin, fetch(store, record.checksum, folder / f"{record.batch_id}.parquet"), MESSAGES)
     container, member = split_origin(record.origin) if record.kind == MEMBER else (record.origin, "")
     target = fetch(store, record.checksum, folder / Path(container).name)
     if member:

@@ -1,5 +1,6 @@
 """One visit of a run to a source: what the source is asked for, and what the lake has of it already."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from lake.contract import Contract, Server
 from lake.ledger import BatchRecord
 from lake.run import Run
 from lake.secrets import Secrets
-from lake.sources.delivery import Delivery
+from lake.sources.delivery import BATCH_ID_DIGITS, Delivery
 
 ORDINAL = "ordinal"
 
@@ -97,3 +98,8 @@ def position_of(record: BatchRecord) -> Mapping[str, str]:
 def ordinal_of(record: BatchRecord) -> int:
     """Gives the number of a batch among those of its source, 0 for one without position."""
     return int(position_of(record).get(ORDINAL, 0))
+
+
+def numbered_batch(contract: Contract, ordinal: int) -> str:
+    """Gives the id of a source's n-th batch: two runs that read it at once make the same, and one of them lands it."""
+    return hashlib.sha256(f"{contract.source} {ordinal}".encode()).hexdigest()[:BATCH_ID_DIGITS]

@@ -7,6 +7,7 @@ from lake.odcs.changes import CAPTURE
 from lake.odcs.document import Part
 from lake.odcs.servers.api import check_api, read_api
 from lake.odcs.servers.database import check_database, with_table
+from lake.odcs.servers.kafka import check_kafka, read_kafka
 from lake.odcs.servers.local import read_local
 from lake.odcs.servers.postgresql import read_postgresql
 from lake.odcs.servers.s3 import read_s3
@@ -20,10 +21,12 @@ READERS: Mapping[str, Callable[[Part], Server]] = {
     "postgresql": read_postgresql,
     "postgres": read_postgresql,
     "custom": read_sqlite,
+    "kafka": read_kafka,
 }
 DATABASES = ("postgresql", "sqlite")
 CHECKS: Mapping[str, Callable[[Part, Contract], None]] = {  # what only the whole contract can tell; by our own kind
     "api": check_api,
+    "kafka": check_kafka,
     **dict.fromkeys(DATABASES, check_database),
 }
 NOT_OPTIONS = ("server", "type", "path", "location", "format", "id", "description", "environment", "roles")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from lake.contract import Contract
 from lake.errors import SluiceError, SourceError
 from lake.odcs.servers.address import named_in
-from lake.sources.delivery import BATCH_ID_DIGITS, PULL, Delivery
+from lake.sources.delivery import PULL, Delivery
 from lake.sources.http.client import Client
 from lake.sources.http.endpoint import Endpoint, find_address, read_endpoint
 from lake.sources.http.faults import Loop, MalformedPage, Refused
@@ -21,7 +21,7 @@ from lake.sources.http.pages import Page
 from lake.sources.http.paging import Place, address_of, first_place, loop_at, next_place
 from lake.sources.http.since import write_mark
 from lake.sources.http.spool import Spool
-from lake.sources.visit import ORDINAL, Visit
+from lake.sources.visit import ORDINAL, Visit, numbered_batch
 
 MOST_EMPTY_PAGES = 1000  # in a row, with the API promising more: it does not get on
 PART_DIGITS = 16  # of the sha256 of a batch's bytes: enough to see that an answer is the one before
@@ -172,7 +172,7 @@ class _Pull:
             position = {ORDINAL: str(ordinal), **self._position(asked, resume)}
             origin = self.visit.secrets.redact(spool.origin)[:LONGEST_ORIGIN]
             yield Delivery(
-                origin, path, self.endpoint.format, kind=PULL, batch_id=batch_id(self.visit.contract, ordinal),
+                origin, path, self.endpoint.format, kind=PULL, batch_id=numbered_batch(self.visit.contract, ordinal),
                 position=position,
             )  # fmt: skip
         path.unlink()
@@ -241,11 +241,6 @@ def begun_set(position: Mapping[str, str], endpoint: Endpoint) -> PageSet | None
         parts=_parts_of(position),
         is_begun=True,
     )
-
-
-def batch_id(contract: Contract, ordinal: int) -> str:
-    """Gives the id of a source's n-th batch: two runs that pull at once make the same, and one of them lands it."""
-    return hashlib.sha256(f"{contract.source} {ordinal}".encode()).hexdigest()[:BATCH_ID_DIGITS]
 
 
 def _parts_of(position: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,0 +1,177 @@
+"""What the tests of topics share: brokers in a process of their own, producers, a contract, and a project that reads it.
+
+The brokers are librdkafka's own mock cluster, which serves real clients. As a script it is such a cluster that takes
+orders line by line: `topic NAME PARTITIONS`, `down`, `up`, and answers each with a line. A partition of it holds no
+more than 5 MB or 100 000 messages; older ones are deleted, as by a retention. It knows no ACLs, no transactions' marks,
+no compaction and no administration.
+"""
+
+import ctypes
+import glob
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import Producer
+
+from lake.ledger import BatchRecord
+from lake.odcs.reader import read_contract
+from lake.run import Event, Run, begin_run
+from lake.secrets import Secrets
+from lake.sources.delivery import Delivery
+from lake.sources.kafka.stream import message_deliveries
+from lake.sources.visit import Visit
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTRACT = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: orders
+version: 1.0.0
+status: active
+team: {{name: Shop}}
+servers:
+  - server: broker
+    type: kafka
+    host: {host}
+    format: json
+    customProperties: {server}
+schema:
+  - name: orders
+    description: One row per order.
+    customProperties: [{{property: driftPolicy, value: evolve}}, {{property: delivery, value: stream}}]
+    properties:
+      - {{name: order_id, logicalType: string, description: Its number., primaryKey: true, primaryKeyPosition: 1}}
+      - {{name: amount, logicalType: number, physicalType: "decimal(12,2)", description: What was paid., required: true}}
+"""
+ASIDE = """\
+      - {name: sent_in, physicalName: "kafka:partition", logicalType: integer, description: The partition.}
+      - {name: sent_as, physicalName: "kafka:offset", logicalType: integer, physicalType: bigint, description: Where.}
+      - {name: sent_at, physicalName: "kafka:timestamp", logicalType: timestamp, description: When., required: true}
+      - {name: sent_key, physicalName: "kafka:key", logicalType: string, description: The key.}
+      - {name: sent_with, physicalName: "kafka:headers", logicalType: string, physicalType: json, description: More.}
+"""
+
+
+@dataclass
+class Cluster:
+    """A mock cluster in a process of its own."""
+
+    process: "subprocess.Popen[str]"
+    host: str
+
+    @classmethod
+    def start(cls) -> "Cluster":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.kafka_parts"], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        assert process.stdout is not None
+        return cls(process, process.stdout.readline().strip())
+
+    def make_topic(self, name: str, partitions: int = 1) -> str:
+        return self.order(f"topic {name} {partitions}") and name
+
+    def order(self, words: str) -> str:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(f"{words}\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def producer(self) -> Producer:
+        return Producer({"bootstrap.servers": self.host, "linger.ms": 20, "log_level": 0})
+
+    def send(self, topic: str, values: Iterable[Any], partition: int = 0, **more: Any) -> None:
+        """Sends values, objects as JSON, bytes and None as they are; all are there when it returns."""
+        producer = self.producer()
+        for value in values:
+            body = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
+            producer.produce(topic, value=body, partition=partition, **more)
+            producer.poll(0)
+        assert producer.flush(20) == 0
+
+
+@contextmanager
+def clustering() -> Iterator[Cluster]:
+    """Gives a mock cluster that is gone when it is left."""
+    cluster = Cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.kill()
+
+
+def orders(count: int, first: int = 0) -> list[dict[str, Any]]:
+    """Gives messages whose ids and amounts are known."""
+    return [{"order_id": f"o{number:06}", "amount": f"{number % 1000}.25"} for number in range(first, first + count)]
+
+
+def write_contract(folder: Path, host: str, aside: str = "", /, **server: Any) -> Path:
+    """Writes a contract of orders into a project; the server's properties are given by name."""
+    path = folder / "lake" / "contracts" / "orders.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    listed = json.dumps([{"property": name, "value": value} for name, value in server.items()])
+    path.write_text(CONTRACT.format(host=host, server=listed) + aside, encoding="utf-8")
+    return path
+
+
+def read(
+    path: Path,
+    folder: Path,
+    known: Mapping[str, BatchRecord] | None = None,
+    run: Run | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> Iterator[Delivery]:
+    """Reads a topic without a lake."""
+    folder.mkdir(parents=True, exist_ok=True)
+    run = run or begin_run("tester")
+    return message_deliveries(
+        Visit(read_contract(path), folder, folder, run, Secrets((secrets or {}).get), lambda _: None, known or {})
+    )
+
+
+def serve() -> None:
+    """Runs a mock cluster until its orders end."""
+    folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
+    library = ctypes.CDLL(glob.glob(f"{folder}/librdkafka*")[0])
+    library.rd_kafka_conf_new.restype = ctypes.c_void_p
+    library.rd_kafka_new.restype = ctypes.c_void_p
+    library.rd_kafka_new.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+    library.rd_kafka_mock_cluster_new.restype = ctypes.c_void_p
+    library.rd_kafka_mock_cluster_new.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    library.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
+    library.rd_kafka_mock_cluster_bootstraps.argtypes = [ctypes.c_void_p]
+    library.rd_kafka_mock_topic_create.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_int]
+    for switch in (library.rd_kafka_mock_broker_set_down, library.rd_kafka_mock_broker_set_up):
+        switch.argtypes = [ctypes.c_void_p, ctypes.c_int32]
+    client = library.rd_kafka_new(0, library.rd_kafka_conf_new(), None, 0)
+    cluster = library.rd_kafka_mock_cluster_new(client, 1)
+    say(library.rd_kafka_mock_cluster_bootstraps(cluster).decode())
+    for line in sys.stdin:
+        match line.split():
+            case ["topic", name, partitions]:
+                say(library.rd_kafka_mock_topic_create(cluster, name.encode(), int(partitions), 1))
+            case ["down"]:
+                say(library.rd_kafka_mock_broker_set_down(cluster, 1))
+            case ["up"]:
+                say(library.rd_kafka_mock_broker_set_up(cluster, 1))
+
+
+def say(words: object) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    serve()
