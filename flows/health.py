@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from flows.job import Job
+from flows.source_lag import lag_measures
 from lake.ledger import BATCHES, EVENTS, events_sql
 from lake.platform_views import MEASURED, described_rows
 from lake.quarantine import QUARANTINE
@@ -30,7 +31,8 @@ def measure_platform(job: Job, *, is_deployed: bool) -> None:
     have run before, since nobody may ever have deployed the others. Wants the `ops` views in the session.
     """
     now = job.run.clock()
-    measures = [*_disk(job), *_tables(job), *_sources(job, now), *_runs(job, now), *_schedules(job, now, is_deployed)]
+    measures = [*_disk(job), *_tables(job), *_sources(job, now), *lag_measures(job)]
+    measures += [*_runs(job, now), *_schedules(job, now, is_deployed)]
     rows = [[metric, subject, f"{value:.12g}", unit] for metric, subject, value, unit in measures]
     job.run.note(MEASURED, job.project.root.name, len(rows), rows=rows)
 

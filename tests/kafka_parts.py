@@ -1,4 +1,4 @@
-"""What the tests of topics share: brokers in a process of their own, producers, a contract, and a project that reads it.
+"""What the tests of topics share: brokers in a process of their own, producers, and a contract of a topic.
 
 The brokers are librdkafka's own mock cluster, which serves real clients. As a script it is such a cluster that takes
 orders line by line: `topic NAME PARTITIONS`, `down`, `up`, and answers each with a line. A partition of it holds no
@@ -7,23 +7,26 @@ no compaction and no administration.
 """
 
 import ctypes
-import glob
 import json
 import os
+import socketserver
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import confluent_kafka
 from confluent_kafka import Producer
 
+from lake.contract import Contract
 from lake.ledger import BatchRecord
 from lake.odcs.reader import read_contract
-from lake.run import Event, Run, begin_run
+from lake.run import Run, begin_run
 from lake.secrets import Secrets
 from lake.sources.delivery import Delivery
 from lake.sources.kafka.stream import message_deliveries
@@ -49,14 +52,14 @@ schema:
     customProperties: [{{property: driftPolicy, value: evolve}}, {{property: delivery, value: stream}}]
     properties:
       - {{name: order_id, logicalType: string, description: Its number., primaryKey: true, primaryKeyPosition: 1}}
-      - {{name: amount, logicalType: number, physicalType: "decimal(12,2)", description: What was paid., required: true}}
+      - {{name: amount, logicalType: number, physicalType: "decimal(12,2)", description: Paid., required: true}}
 """
 ASIDE = """\
       - {name: sent_in, physicalName: "kafka:partition", logicalType: integer, description: The partition.}
       - {name: sent_as, physicalName: "kafka:offset", logicalType: integer, physicalType: bigint, description: Where.}
       - {name: sent_at, physicalName: "kafka:timestamp", logicalType: timestamp, description: When., required: true}
       - {name: sent_key, physicalName: "kafka:key", logicalType: string, description: The key.}
-      - {name: sent_with, physicalName: "kafka:headers", logicalType: string, physicalType: json, description: More.}
+      - {name: sent_with, physicalName: "kafka:headers", logicalType: string, description: More.}
 """
 
 
@@ -141,10 +144,55 @@ def read(
     )
 
 
+class _Refusing(socketserver.StreamRequestHandler):
+    """Speaks as much of Kafka's protocol as a client needs to be refused: versions, the handshake, the sign-in."""
+
+    def handle(self) -> None:
+        while len(size := self.rfile.read(4)) == 4:
+            request = self.rfile.read(int.from_bytes(size))
+            kind, version, number = request[:2], request[2:4], request[4:8]
+            words = self.server.words.encode()  # type: ignore[attr-defined]
+            answer = {
+                18: _VERSIONS,
+                17: b"\0\0" + (1).to_bytes(4) + (5).to_bytes(2) + b"PLAIN",
+                36: (58).to_bytes(2) + len(words).to_bytes(2) + words + (0).to_bytes(4),
+            }[int.from_bytes(kind)]
+            if int.from_bytes(kind) == 18 and int.from_bytes(version) > 0:
+                answer = (35).to_bytes(2) + _VERSIONS[2:]
+            body = number + answer
+            self.wfile.write(len(body).to_bytes(4) + body)
+
+
+_APIS = ((3, 0, 1), (17, 0, 1), (18, 0, 0), (36, 0, 0))  # the requests that are known, their versions from and to
+_VERSIONS = b"\0\0" + len(_APIS).to_bytes(4) + b"".join(part.to_bytes(2) for api in _APIS for part in api)
+
+
+@contextmanager
+def refusing_broker(words: str) -> Iterator[str]:
+    """Gives the address of a broker that refuses every sign-in with some words."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Refusing) as server:
+        server.daemon_threads, server.words = True, words  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def landed(contract: Contract, position: Mapping[str, str]) -> dict[str, BatchRecord]:
+    """Gives what the lake would know after a delivery with that position."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    record = BatchRecord(
+        run_id="r", batch_id="b", source=contract.source, origin="o", kind="stream", status="landed", started_at=now,
+        ended_at=now, read_count=1, accepted_count=1, quarantined_count=0, duplicate_count=0, byte_count=1,
+        checksum="c", watermark=None, table_version=1, error=None, attempt_id="a",
+        contract_version=contract.version, contract_digest=contract.digest, position=json.dumps(dict(position)),
+    )  # fmt: skip
+    return {record.batch_id: record}
+
+
 def serve() -> None:
     """Runs a mock cluster until its orders end."""
     folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
-    library = ctypes.CDLL(glob.glob(f"{folder}/librdkafka*")[0])
+    library = ctypes.CDLL(str(next(folder.glob("librdkafka*"))))
     library.rd_kafka_conf_new.restype = ctypes.c_void_p
     library.rd_kafka_new.restype = ctypes.c_void_p
     library.rd_kafka_new.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]

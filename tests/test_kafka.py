@@ -1,15 +1,27 @@
 """A topic read into a real lake: every message once, from the lake's own offsets; what is no record in quarantine."""
 
+import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
+from flows.rework import reland_batch
+from flows.workplace import Workplace
+from lake.errors import ContractError
+from lake.odcs.reader import read_contract
+from lake.run import Event
 from tests.crash_parts import run_here
 from tests.http_parts import ask
-from tests.kafka_parts import Cluster, clustering, orders, write_contract
+from tests.kafka_parts import ASIDE, Cluster, clustering, landed, orders, read, write_contract
 
 IDS = "select order_id from raw.orders order by all"
+BATCHES = "select origin, kind, read_count, accepted_count from ops.ingestion_log order by ended_at"
+INSTANT = 1_767_225_600_123  # milliseconds: 2026-01-01T00:00:00.123Z
+REFUSED = "select line, rule, details, raw_data from ops.quarantine order by line"
 
 
 @pytest.fixture(scope="module")
@@ -23,17 +35,204 @@ def ok(folder: Path, *observers) -> None:
     assert outcome.is_ok, outcome.failure
 
 
+def ids(count: int) -> list[tuple[str]]:
+    return [(order["order_id"],) for order in orders(count)]
+
+
 def test_kafka_lands_each_message_once(tmp_path: Path, cluster: Cluster) -> None:
-    """Messages of several partitions are rows; the next visit brings only what came since."""
+    """Messages of several partitions are rows; the next visit brings only what came since, a third one nothing."""
     topic = cluster.make_topic("once", 3)
     for partition in range(3):
         cluster.send(topic, orders(100, partition * 100), partition)
     write_contract(tmp_path, cluster.host, topic=topic)
     ok(tmp_path)
-    assert [row[0] for row in ask(tmp_path, IDS)] == [order["order_id"] for order in orders(300)]
+    assert ask(tmp_path, IDS) == ids(300)
     cluster.send(topic, orders(7, 300), 1)
     ok(tmp_path)
+    seen: list[Event] = []
+    ok(tmp_path, seen.append)
+    assert ask(tmp_path, IDS) == ids(307)
+    first = ("once[0]@0-99,[1]@0-99,[2]@0-99", "stream", 300, 300)
+    assert ask(tmp_path, BATCHES) == [first, ("once[1]@100-106", "stream", 7, 7)]
+    assert not [event.kind for event in seen if event.kind.startswith(("source-", "batch-"))]
+
+
+def test_kafka_every_row_leads_to_its_message(tmp_path: Path, cluster: Cluster) -> None:
+    """`_source` names partitions and offsets, and lines count them end to end; columns hold the rest if asked for; the
+    archive holds the bytes as they came."""
+    topic = cluster.make_topic("traced", 2)
+    cluster.send(topic, orders(10), 0, key=b"k", headers=[("trace", b"t1"), ("trace", b"t2")], timestamp=INSTANT)
+    cluster.send(topic, [b'{ "order_id": "spaced",\n "amount": 1.50 }'], 1)
+    path = write_contract(tmp_path, cluster.host, ASIDE, topic=topic)
     ok(tmp_path)
-    assert [row[0] for row in ask(tmp_path, IDS)] == [order["order_id"] for order in orders(307)]
-    found = ask(tmp_path, "select origin, kind, read_count, accepted_count from ops.ingestion_log order by ended_at")
-    assert found == [("once[0]@0-99,[1]@0-99,[2]@0-99", "stream", 300, 300), ("once[1]@100-106", "stream", 7, 7)]
+    rows = ask(tmp_path, "select * from (from raw.orders order by _line)")
+    found = ask(tmp_path, "select order_id, sent_in, sent_as, _line, _source from raw.orders order by _line")
+    source = "traced[0]@0-9,[1]@0-0"
+    assert found == [(f"o{n:06}", 0, n, n + 1, source) for n in range(10)] + [("spaced", 1, 0, 11, source)]
+    query = "select distinct sent_at, sent_key, sent_with from raw.orders where sent_in = 0"
+    at = datetime(2026, 1, 1, 0, 0, 0, 123000, UTC)
+    ((sent_at, key, headers),) = ask(tmp_path, query)
+    assert (sent_at, key) == (at, "k")
+    assert json.loads(headers) == [{"key": "trace", "value": "t1"}, {"key": "trace", "value": "t2"}]
+    assert len(rows) == 11
+    (delivery,) = list(read(path, tmp_path / "scratch"))
+    assert pl.read_parquet(delivery.path)["value"][-1] == b'{ "order_id": "spaced",\n "amount": 1.50 }'
+
+
+def test_kafka_poison_is_quarantined_with_its_place(tmp_path: Path, cluster: Cluster) -> None:
+    """No JSON, other encodings, JSON that is no object, an empty value, a tombstone and a bad record are refused one by
+    one, each with partition and offset; the messages around them land."""
+    topic = cluster.make_topic("poison", 2)
+    bad = [b"no json", '{"order_id":"ü"}'.encode("utf-16"), b"[1]", b'"text"', b"", None, b'{"order_id": "\xff"}']
+    cluster.send(topic, [*orders(2), *bad, *orders(1, 2)], 1)
+    cluster.send(topic, [{"order_id": "o9", "amount": "much"}, b"\xef\xbb\xbf" + json.dumps(orders(4)[3]).encode()], 0)
+    write_contract(tmp_path, cluster.host, topic=topic)
+    ok(tmp_path)
+    assert ask(tmp_path, IDS) == ids(4)
+    found = ask(tmp_path, REFUSED)
+    assert found[0] == (1, "type", "amount is not of type decimal(12,2).", '{"order_id": "o9", "amount": "much"}')
+    why = {
+        "no JSON object": [2, 4, 5], "not UTF-8": [3, 8], "empty": [6], "no value (a tombstone)": [7],
+    }  # fmt: skip
+    expected = {offset: words for words, offsets in why.items() for offset in offsets}
+    assert [(line, rule) for line, rule, *_ in found[1:]] == [(3 + offset, "not-json") for offset in range(2, 9)]
+    for line, _, details, _ in found[1:]:
+        assert details.startswith(f"[1]@{line - 3}: ") and expected[line - 3] in details
+    assert [found[place][3] for place in (1, 3, 5, 6)] == ["no json", "[1]", "", "null"]
+    assert found[7][3] == r'{"order_id": "\xFF"}'.replace('"', r"\x22") or "xFF" in found[7][3]
+
+
+def test_kafka_repeats_are_counted_whatever_their_offset(tmp_path: Path, cluster: Cluster) -> None:
+    """The same record sent again is a duplicate, though its offset differs; with other content it is a version."""
+    topic = cluster.make_topic("repeats")
+    cluster.send(topic, [*orders(3), *orders(3), {"order_id": "o000001", "amount": "9.99"}])
+    write_contract(tmp_path, cluster.host, ASIDE, topic=topic)
+    ok(tmp_path)
+    cluster.send(topic, orders(1))
+    ok(tmp_path)
+    counts = "select read_count, accepted_count, duplicate_count from ops.ingestion_log order by ended_at"
+    assert ask(tmp_path, counts) == [(7, 4, 3), (1, 0, 1)]
+    assert ask(tmp_path, "select order_id, sent_as from raw.orders order by sent_as")[-1] == ("o000001", 6)
+
+
+def test_kafka_batches_are_bounded(tmp_path: Path, cluster: Cluster) -> None:
+    """A backlog comes in batches of no more than the contract's messages, or about its bytes, each with its offsets."""
+    topic = cluster.make_topic("bounded", 2)
+    cluster.send(topic, orders(250), 0)
+    cluster.send(topic, orders(250, 250), 1)
+    by_count = list(read(write_contract(tmp_path, cluster.host, topic=topic, messagesPerBatch=100), tmp_path / "a"))
+    assert [len(pl.read_parquet(delivery.path)) for delivery in by_count] == [100] * 5
+    assert json.loads(by_count[-1].position["offsets"]) == {"0": 250, "1": 250}
+    assert [delivery.position["ordinal"] for delivery in by_count] == ["1", "2", "3", "4", "5"]
+    assert len({delivery.batch_id for delivery in by_count}) == 5
+    large = [{"order_id": f"large{number}", "amount": "1", "note": "x" * 60_000} for number in range(60)]
+    cluster.send(cluster.make_topic("large"), large)
+    by_size = list(read(write_contract(tmp_path, cluster.host, topic="large", bytesPerBatch=900_000), tmp_path / "b"))
+    counts = [len(pl.read_parquet(delivery.path)) for delivery in by_size]
+    assert sum(counts) == 60
+    assert max(counts) <= 16
+
+
+def test_kafka_first_visit_begins_where_the_contract_says(tmp_path: Path, cluster: Cluster) -> None:
+    """`startFrom: latest` leaves out what was there, and nothing that comes later, though the first visit was empty."""
+    topic = cluster.make_topic("latest")
+    cluster.send(topic, orders(5))
+    write_contract(tmp_path, cluster.host, topic=topic, startFrom="latest")
+    ok(tmp_path)
+    cluster.send(topic, orders(3, 5))
+    ok(tmp_path)
+    assert ask(tmp_path, IDS) == ids(8)[5:]
+    assert [row[2] for row in ask(tmp_path, BATCHES)] == [0, 3]
+
+
+def test_kafka_new_partitions_are_read_from_their_beginning(tmp_path: Path, cluster: Cluster) -> None:
+    """A partition that the lake has not read from yet is read from its first message; the others go on."""
+    topic = cluster.make_topic("grown", 2)
+    cluster.send(topic, orders(4), 0)
+    cluster.send(topic, orders(4, 4), 1)
+    path = write_contract(tmp_path, cluster.host, topic=topic)
+    (whole,) = list(read(path, tmp_path / "a"))
+    before = landed(read_contract(path), {**whole.position, "offsets": '{"0": 3}'})
+    (delivery,) = list(read(path, tmp_path / "b", known=before))
+    assert delivery.origin == "grown[0]@3-3,[1]@0-3"
+    assert (delivery.position["ordinal"], delivery.position["offsets"]) == ("2", '{"0": 4, "1": 4}')
+
+
+def test_kafka_group_is_told_what_is_in_the_lake(tmp_path: Path, cluster: Cluster) -> None:
+    """The consumer group of the contract has the lake's offsets once they are committed, and nobody reads by it."""
+    topic = cluster.make_topic("told")
+    cluster.send(topic, orders(6))
+    write_contract(tmp_path, cluster.host, topic=topic, group="shop-lake")
+    ok(tmp_path)
+    consumer = Consumer({"bootstrap.servers": cluster.host, "group.id": "shop-lake", "log_level": 0})
+    (place,) = consumer.committed([TopicPartition(topic, 0)], timeout=10)
+    assert place.offset == 6
+    consumer.commit(offsets=[TopicPartition(topic, 0, 2)], asynchronous=False)
+    consumer.close()
+    ok(tmp_path)
+    assert ask(tmp_path, IDS) == ids(6)
+
+
+def test_kafka_reland_needs_no_broker(tmp_path: Path) -> None:
+    """A batch goes through today's contract again from the archive alone, with the same lines."""
+    with clustering() as own:
+        cluster_topic = own.make_topic("again")
+        own.send(cluster_topic, [{"order_id": "a", "amount": "1.5"}, b"poison", {"order_id": "b", "price": "2.5"}])
+        path = write_contract(tmp_path, own.host, topic="again")
+        ok(tmp_path)
+    assert ask(tmp_path, "select order_id, _line from raw.orders") == [("a", 1)]
+    path.write_text(path.read_text().replace("name: amount,", "name: amount, physicalName: price,"))
+    (batch,) = [row[0] for row in ask(tmp_path, "select batch_id from ops.ingestion_log")]
+    reland_batch(Workplace(tmp_path, is_quiet=True), batch)
+    assert [row[:2] for row in ask(tmp_path, REFUSED)] == [(1, "required"), (2, "not-json")]
+    assert ask(tmp_path, BATCHES) == [("again[0]@0-2", "stream", 3, 1)]
+
+
+def test_kafka_other_topic_is_begun_as_the_contract_says(tmp_path: Path, cluster: Cluster) -> None:
+    """A contract that names another topic now: that one is read from its beginning, under the next numbers."""
+    for topic in ("old", "new"):
+        cluster.send(cluster.make_topic(topic), orders(2, 0 if topic == "old" else 2))
+        write_contract(tmp_path, cluster.host, topic=topic)
+        ok(tmp_path)
+    assert ask(tmp_path, IDS) == ids(4)
+
+
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        ({}, "'topic' is missing"),
+        ({"topic": "or ders"}, "'topic' is 'or ders'"),
+        ({"topic": "o", "startFrom": "middle"}, "Use one of: earliest, latest"),
+        ({"topic": "o", "securityProtocol": "SASL_SSL"}, "'userSecret' is missing"),
+        ({"topic": "o", "userSecret": "A"}, "'userSecret' means nothing where 'securityProtocol' is 'PLAINTEXT'"),
+        ({"topic": "o", "securityProtocol": "SSL", "keySecret": "A"}, "'keySecret' says nothing without"),
+        ({"topic": "o", "messagesPerBatch": 0}, "'messagesPerBatch' is '0'"),
+    ],
+)
+def test_kafka_contract_that_cannot_be_is_refused(tmp_path: Path, server, told: str) -> None:
+    """What is missing, idle or impossible is told with its line before any broker is asked."""
+    path = write_contract(tmp_path, "localhost:9092", **server)
+    with pytest.raises(ContractError, match=told) as raised:
+        read_contract(path)
+    assert raised.value.line is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("host: localhost:9092", "host: kafka://localhost", "Key 'host' is 'kafka://localhost'"),
+        ("format: json", "format: avro", "messages are read as JSON only"),
+        ('"kafka:offset"', '"kafka:ofset"', "Did you mean 'kafka:offset'"),
+        (
+            "{property: delivery, value: stream}",
+            "{property: loadMode, value: replace}",
+            "no message is the whole table",
+        ),
+    ],
+)
+def test_kafka_contract_whose_parts_do_not_fit_is_refused(tmp_path: Path, old: str, new: str, told: str) -> None:
+    """The address, the format, the columns and the load mode must go with a topic."""
+    path = write_contract(tmp_path, "localhost:9092", ASIDE, topic="orders")
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(ContractError, match=told):
+        read_contract(path)

@@ -20,7 +20,7 @@ ASIDE = {
     "kafka:partition": 'cast("partition" as varchar)',
     "kafka:offset": 'cast("offset" as varchar)',
     "kafka:timestamp": """strftime("timestamp", '%Y-%m-%dT%H:%M:%S.%gZ')""",
-    "kafka:key": "coalesce(try(decode(\"key\")), cast(\"key\" as varchar))",
+    "kafka:key": 'coalesce(try(decode("key")), cast("key" as varchar))',
     "kafka:headers": """cast(to_json(list_transform(
         headers, lambda header: {'key': header.key, 'value': try(decode(header.value))}
     )) as varchar)""",
@@ -53,7 +53,7 @@ class MessageReading(JsonReading):
         """
 
     def raw_data(self, session: Session, wanted: str, target: str) -> None:
-        """Creates `target` (`_line`, `raw_data`): the values, with what the contract asks of their messages in front."""
+        """Creates `target` (`_line`, `raw_data`): the values, in front what the contract asks of messages."""
         pairs = ", ".join(f"{literal(name)}, {quote(name)}" for name in self.aside)
         front = f"rtrim(cast(json_object({pairs}) as varchar), '}}')"
         body = "substr(ltrim(text, chr(9) || chr(10) || chr(13) || ' '), 2)"
@@ -83,9 +83,7 @@ class MessageReading(JsonReading):
         return located
 
 
-def read_messages(
-    session: Session, file: WorkingFile, *, expected: tuple[str, ...], prefix: str
-) -> MessageReading:
+def read_messages(session: Session, file: WorkingFile, *, expected: tuple[str, ...], prefix: str) -> MessageReading:
     """Opens a file of messages."""
     aside = tuple(name for name in expected if name in ASIDE)
     asked = "".join(f", {ASIDE[name]} as {quote(name)}" for name in aside)

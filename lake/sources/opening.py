@@ -1,6 +1,6 @@
 """Picks the source for a contract's server."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from lake.errors import SourceError
 from lake.receiving.source import pushed_deliveries
@@ -11,6 +11,7 @@ from lake.sources.delivery import Delivery
 from lake.sources.files import file_deliveries
 from lake.sources.http.pull import pull_deliveries
 from lake.sources.intake import UPLOADS
+from lake.sources.lag import Lag
 from lake.sources.uploads import upload_deliveries
 from lake.sources.visit import Source, Visit
 
@@ -47,6 +48,21 @@ SOURCES: Mapping[str, Source] = {
     "sqlite": table_deliveries,
     "kafka": topic_deliveries,
 }
+
+
+def topic_lag(visit: Visit) -> Iterator[Lag]:
+    """Gives what waits in each partition of a topic."""
+    from lake.sources.kafka.lag import partition_lags
+
+    return partition_lags(visit)
+
+
+LAGS: Mapping[str, Callable[[Visit], Iterator[Lag]]] = {"kafka": topic_lag}  # the sources that can tell what waits
+
+
+def measure_lag(visit: Visit) -> Iterator[Lag]:
+    """Gives what waits at a source whose kind is among `LAGS`; raises SourceError when it cannot be asked."""
+    return LAGS[visit.contract.server.kind](visit)
 
 
 def open_source(visit: Visit) -> Iterator[Delivery]:

@@ -20,7 +20,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "saslMechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
 }
 _COUNT = Kind("A whole number from 1 on.", re.compile(r"[1-9][0-9]*"))
-_SECRET = Kind("The name under which the secret is kept (never the secret).", re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}"))
+_SECRET = Kind("The name under which a secret is kept (never the secret).", re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}"))
 KINDS: Mapping[str, Kind] = {
     "topic": Kind("The name of the topic.", re.compile(r"[A-Za-z0-9._-]{1,249}")),
     "startFrom": Kind("Where the very first visit begins: earliest or latest."),
@@ -41,7 +41,7 @@ MESSAGE_COLUMNS: Mapping[str, str] = {  # what a message has beside its value, a
     "kafka:offset": "bigint",
     "kafka:timestamp": "timestamptz",
     "kafka:key": "varchar",
-    "kafka:headers": "json",
+    "kafka:headers": "varchar",
 }
 BROKERS = re.compile(r"(\[[0-9A-Fa-f:]+\]|[^\s,/@:\[\]]+):\d{1,5}(,(\[[0-9A-Fa-f:]+\]|[^\s,/@:\[\]]+):\d{1,5})*")
 SASL = ("userSecret", "passwordSecret")
@@ -60,7 +60,7 @@ def read_kafka(server: Part) -> Server:
     if "topic" not in options:
         raise server.fault("server-unfit", "The custom property 'topic' is missing.", "Add it: the topic's name.")
     _check_payload(server)
-    _check_signing(server, found, options)
+    _check_signing(found, options)
     return Server("kafka", host, "json", options)
 
 
@@ -94,7 +94,7 @@ def _check_payload(server: Part) -> None:
         raise server.fault("server-unfit", message, "Remove it.", "encoding")
 
 
-def _check_signing(server: Part, found: Mapping[str, Part], options: Mapping[str, str]) -> None:
+def _check_signing(found: Mapping[str, Part], options: Mapping[str, str]) -> None:
     """Raises ContractError when the protocol lacks what it needs, or is given what belongs to another."""
     protocol = options.get("securityProtocol", "PLAINTEXT")
     is_signed, is_encrypted = protocol.startswith("SASL"), protocol.endswith("SSL")

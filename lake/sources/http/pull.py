@@ -10,7 +10,6 @@ import json
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from lake.contract import Contract
 from lake.errors import SluiceError, SourceError
 from lake.odcs.servers.address import named_in
 from lake.sources.delivery import PULL, Delivery

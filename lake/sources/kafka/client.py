@@ -64,7 +64,7 @@ class Client:
                 error: KafkaError = failure.args[0]
                 self._consumer.poll(0)  # lets the client tell what it has met
                 waited += ANSWER_SECONDS
-                if not error.retriable() and error.code() not in PASSING or waited > self.topic.give_up_after:
+                if (not error.retriable() and error.code() not in PASSING) or waited > self.topic.give_up_after:
                     raise self.error(error) from None
                 self._raise_refusal()
 
@@ -128,7 +128,7 @@ class Client:
                 f"{where} refused the sign-in: {self._redacted(error.str())}.",
                 cure="Mend the secrets, 'securityProtocol' or 'saslMechanism'.",
             )
-        told = [error.str(), *(each.str() for each in self._told[-1:])]
+        told = [error.str(), *([self._told[-1].str()] if self._told else [])]
         return SourceError(
             "kafka-unreachable",
             f"{where} did not answer within {self.topic.give_up_after:g} seconds: {self._redacted('; '.join(told))}.",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -92,7 +93,7 @@ def _table(messages: Sequence[Message]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
-def _headers(headers: Sequence[list[tuple[str, bytes | None]] | None]) -> pa.Array:
+def _headers(headers: Sequence[Any]) -> pa.Array:
     kind = SCHEMA.field("headers").type
     if not any(headers):
         return pa.nulls(len(headers), kind)

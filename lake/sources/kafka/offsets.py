@@ -8,9 +8,7 @@ from lake.errors import SourceError
 from lake.sources.kafka.client import Marks, Offsets
 from lake.sources.kafka.topic import Topic
 
-NEXT_TIME = (
-    "Write the custom property 'whenOffsetsLost: earliest' to go on from what is there; the gap is then in the audit log."
-)
+CURE = "Write the custom property 'whenOffsetsLost: earliest' to go on with what is there; the audit log keeps the gap."
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,8 @@ def find_start(topic: Topic, position: Mapping[str, str], marks: Marks) -> Start
     if remade is not None:
         if topic.goes_on_when_lost:
             return Start(marks.lowest, is_chosen=True, is_remade=True)
-        raise SourceError("topic-remade", f"The topic {topic.name!r} is not the one that was read: {remade}.", cure=NEXT_TIME)
+        message = f"The topic {topic.name!r} is not the one that was read: {remade}."
+        raise SourceError("topic-remade", message, cure=CURE)
     wanted = {partition: known.get(partition, 0) for partition in marks.lowest}  # a new partition: from its beginning
     lost = tuple(
         (partition, offset, marks.lowest[partition])
@@ -69,7 +68,7 @@ def find_start(topic: Topic, position: Mapping[str, str], marks: Marks) -> Start
 def offsets_lost(topic: Topic, lost: tuple[tuple[int, int, int], ...]) -> SourceError:
     """Gives the error of messages that the topic no longer holds and the lake never read."""
     told = ", ".join(f"{topic.name}[{partition}]@{start}-{end - 1}" for partition, start, end in lost)
-    return SourceError("offsets-lost", f"The topic has deleted messages that were not read: {told}.", cure=NEXT_TIME)
+    return SourceError("offsets-lost", f"The topic has deleted messages that were not read: {told}.", cure=CURE)
 
 
 def _remade(known: Offsets, position: Mapping[str, str], marks: Marks) -> str | None:

@@ -7,7 +7,7 @@ the next number of its source: of two visits at once, both make that number, and
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError
 
 from lake.errors import SourceError
 from lake.formats.messages import MESSAGES
@@ -20,7 +20,7 @@ from lake.sources.visit import ORDINAL, Visit, numbered_batch
 
 MOST_AT_ONCE = 10_000  # messages taken from the client in one go
 BYTES_AT_ONCE = 8 << 20  # and how many bytes these should come to at most, by what came before
-FIRST_AT_ONCE = 500
+FIRST_AT_ONCE = 16  # brokers let messages be 1 MB, unless told otherwise
 
 
 def message_deliveries(visit: Visit) -> Iterator[Delivery]:
@@ -40,7 +40,7 @@ def message_deliveries(visit: Visit) -> Iterator[Delivery]:
 
 @dataclass
 class _Reading:
-    """One visit to one topic. `_offsets` is where each partition is read on, `_open` those not yet read to their end."""
+    """One visit to one topic. `_offsets` is where each partition is read on, `_open` those not at their end yet."""
 
     visit: Visit
     topic: Topic
@@ -49,7 +49,7 @@ class _Reading:
     _open: set[int] = field(default_factory=set)
     _given: int = 0
     _read: int = 0
-    _at_once: int = FIRST_AT_ONCE
+    _weight: int = BYTES_AT_ONCE // FIRST_AT_ONCE  # bytes of a message, by those that came last
 
     def deliveries(self) -> Iterator[Delivery]:
         marks = self.client.marks()
@@ -88,17 +88,18 @@ class _Reading:
     def _take(self, file: MessageFile, marks: Marks) -> int:
         """Takes some messages into a file, and gives how many things the brokers told, ends of partitions included."""
         room = self.topic.messages_per_batch - file.message_count
-        found = self.client.next(min(self._at_once, room))
+        weighed = (self.topic.bytes_per_batch - file.byte_count) // self._weight + 1
+        found = self.client.next(min(MOST_AT_ONCE, BYTES_AT_ONCE // self._weight + 1, room, weighed))
         messages = [message for message in found if message.error() is None]
         if messages:
             before = file.byte_count, file.message_count
             self._move(file.add(messages), marks)
-            weight = max(1, (file.byte_count - before[0]) // max(1, file.message_count - before[1]))
-            self._at_once = max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE // weight))
+            if file.message_count > before[1]:
+                self._weight = max(1, (file.byte_count - before[0]) // (file.message_count - before[1]))
         if len(messages) < len(found):
             for message in found:
-                if message.error() is not None:
-                    self._hear(message, marks)
+                if (error := message.error()) is not None:
+                    self._hear(error, message.partition() or 0, message.offset() or 0, marks)
         return len(found)
 
     def _move(self, behind: Offsets, marks: Marks) -> None:
@@ -112,9 +113,8 @@ class _Reading:
         self._open -= partitions
         self.client.pause(partitions)
 
-    def _hear(self, message: Message, marks: Marks) -> None:
+    def _hear(self, error: KafkaError, partition: int, offset: int, marks: Marks) -> None:
         """Takes what a partition tells in place of a message: its end, or that it cannot be read on."""
-        error, partition, offset = message.error(), message.partition(), message.offset()
         if partition not in self._open:
             return
         if error.code() == KafkaError._PARTITION_EOF:  # what lies before it are no messages: marks of transactions

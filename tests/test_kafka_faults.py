@@ -1,0 +1,223 @@
+"""What goes wrong with brokers: gone, refused, killed in between, two at once, messages deleted, a topic made anew."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lake.errors import SourceError
+from lake.odcs.reader import read_contract
+from lake.run import Event, begin_run
+from tests.crash_parts import copy_shop, finish, run_here, start_run
+from tests.http_parts import ask
+from tests.kafka_parts import Cluster, clustering, landed, orders, read, refusing_broker, write_contract
+
+IDS = "select order_id from raw.orders order by all"
+PASSWORD = "pa55-w0rd-of/the-shop"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with clustering() as started:
+        yield started
+
+
+def ids(folder: Path) -> list[str]:
+    return [row[0] for row in ask(folder, IDS)]
+
+
+def ok(folder: Path, *observers) -> None:
+    outcome = run_here(folder, observers=observers)
+    assert outcome.is_ok, outcome.failure
+
+
+def sent(count: int) -> list[str]:
+    return [order["order_id"] for order in orders(count)]
+
+
+def fill(cluster: Cluster, topic: str, count: int) -> str:
+    """Sends orders to three partitions in turn."""
+    cluster.make_topic(topic, 3)
+    for partition in range(3):
+        cluster.send(topic, orders(count)[partition::3], partition)
+    return topic
+
+
+def test_kafka_faults_nobody_there(tmp_path: Path) -> None:
+    """No broker answers: the visit ends with who did not and why, after the time it was given."""
+    path = write_contract(tmp_path, "127.0.0.1:1", topic="orders", giveUpAfter="1 second")
+    with pytest.raises(SourceError, match=r"127\.0\.0\.1:1 did not answer within 1 seconds") as raised:
+        list(read(path, tmp_path))
+    assert (raised.value.code, raised.value.path) == ("kafka-unreachable", path)
+
+
+def test_kafka_faults_missing_topic(tmp_path: Path, cluster: Cluster) -> None:
+    """A topic that is not there is named, and not made."""
+    path = write_contract(tmp_path, cluster.host, topic="nowhere")
+    for _ in range(2):
+        with pytest.raises(SourceError, match="There is no topic 'nowhere'") as raised:
+            list(read(path, tmp_path))
+        assert raised.value.code == "topic-missing"
+
+
+def test_kafka_faults_broker_gone_between_batches(tmp_path: Path) -> None:
+    """A broker that dies for good: what had come is given and counts; the next visit goes on from there."""
+    with clustering() as own:
+        own.make_topic("dies", 6)  # with more in it than is fetched ahead
+        for partition in range(6):
+            large = ({"order_id": f"{n}", "amount": "1", "note": "x" * 60_000} for n in range(75))
+            own.send("dies", large, partition)
+        path = write_contract(tmp_path, own.host, topic="dies", messagesPerBatch=50, giveUpAfter="1 second")
+        given = []
+        with pytest.raises(SourceError, match="did not answer within 1 seconds"):
+            for delivery in read(path, tmp_path):
+                given.append(delivery)
+                own.kill()
+    counts = sum(json.loads(given[-1].position["offsets"]).values())
+    assert 50 <= counts < 450
+    assert [delivery.position["ordinal"] for delivery in given] == [str(n + 1) for n in range(len(given))]
+
+
+def test_kafka_faults_broker_down_for_a_while(tmp_path: Path, cluster: Cluster) -> None:
+    """A broker that is down when the visit begins, and up again within seconds, is waited for."""
+    topic = fill(cluster, "down", 60)
+    write_contract(tmp_path, cluster.host, topic=topic)
+    cluster.order("down")
+    up = threading.Timer(1.5, cluster.order, ["up"])
+    up.start()
+    ok(tmp_path)
+    up.join()
+    assert ids(tmp_path) == sent(60)
+
+
+def test_kafka_faults_deleted_messages_are_told(tmp_path: Path, cluster: Cluster) -> None:
+    """Messages that the topic deleted before they were read: refused naming the offsets; with the contract's leave the
+    visit goes on from the earliest, and the audit log keeps the gap."""
+    topic = cluster.make_topic("short")
+    cluster.send(topic, orders(10))
+    write_contract(tmp_path, cluster.host, topic=topic)
+    ok(tmp_path)
+    before = ids(tmp_path)
+    cluster.send(topic, ({"order_id": f"p{n}", "amount": "1", "note": "x" * 60_000} for n in range(120)))
+    failure = run_here(tmp_path).failure
+    assert failure is not None and failure.code == "offsets-lost"
+    assert "short[0]@10-" in failure.message and "whenOffsetsLost: earliest" in failure.cure
+    write_contract(tmp_path, cluster.host, topic=topic, whenOffsetsLost="earliest")
+    ok(tmp_path)
+    ((gap, details),) = ask(tmp_path, "select record_count, details from ops.audit_log where event = 'offsets-lost'")
+    told = json.loads(details)
+    assert (told["partition"], told["first"], told["last"]) == (0, 10, 9 + gap)
+    assert ids(tmp_path) == before + sorted(f"p{n}" for n in range(gap, 120))
+
+
+def test_kafka_faults_topic_made_anew_is_recognised(tmp_path: Path, cluster: Cluster) -> None:
+    """Offsets that went backwards, partitions that are gone, another cluster: refused; with leave, read from the start."""
+    topic = fill(cluster, "anew", 30)
+    path = write_contract(tmp_path, cluster.host, topic=topic)
+    (whole,) = list(read(path, tmp_path / "a"))
+    cases = {
+        "partition 1 ends at 10, and was read up to 11": {"offsets": '{"0": 10, "1": 11, "2": 10}'},
+        "partition 3 is gone": {"offsets": '{"0": 10, "1": 10, "2": 10, "3": 0}'},
+        "the cluster was another and is mock": {"cluster": "another"},
+    }
+    for told, change in cases.items():
+        known = landed(read_contract(path), {**whole.position, **change})
+        with pytest.raises(SourceError, match=told) as raised:
+            list(read(path, tmp_path / "b", known))
+        assert raised.value.code == "topic-remade"
+    path = write_contract(tmp_path, cluster.host, topic=topic, whenOffsetsLost="earliest")
+    run = begin_run("tester")
+    (delivery,) = list(read(path, tmp_path / "c", known, run))
+    assert delivery.origin == whole.origin
+    assert "topic-remade" in [event.kind for event in run.events]
+
+
+def test_kafka_faults_killed_run_is_read_on(tmp_path: Path, cluster: Cluster) -> None:
+    """A run killed by the kernel in the middle of its second batch: the next one has every message, once."""
+    topic = fill(cluster, "killed", 90)
+    folder = tmp_path / "begun"
+    write_contract(folder, cluster.host, topic=topic, messagesPerBatch=30)
+    seen: list[Event] = []
+    ok(copy_shop(folder, tmp_path / "undisturbed"), seen.append)
+    place = [number for number, event in enumerate(seen, 1) if event.kind == "batch-judged"][1]
+    child = start_run(folder, "--kill-at-event", str(place))
+    child.communicate()
+    assert child.returncode == -signal.SIGKILL
+    ok(folder)
+    assert ids(folder) == sent(90)
+    assert ask(folder, "select sum(read_count), sum(duplicate_count) from ops.ingestion_log") == [(90, 0)]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_kafka_faults_killed_at_every_step(tmp_path: Path, cluster: Cluster) -> None:
+    """Killed at events all over a run of three batches: every message once, whatever the moment."""
+    topic = fill(cluster, "everywhere", 90)
+    begun = tmp_path / "begun"
+    write_contract(begun, cluster.host, topic=topic, messagesPerBatch=30)
+    seen: list[Event] = []
+    ok(copy_shop(begun, tmp_path / "undisturbed"), seen.append)
+    for place in range(1, len(seen) + 1, max(1, len(seen) // 12)):
+        folder = copy_shop(begun, tmp_path / f"at-{place}")
+        start_run(folder, "--kill-at-event", str(place)).communicate()
+        ok(folder)
+        assert ids(folder) == sent(90), seen[place - 1].kind
+        shutil.rmtree(folder)
+
+
+def test_kafka_faults_two_runs_at_once(tmp_path: Path, cluster: Cluster) -> None:
+    """Two processes that read one topic at the same moment: every message once, every batch once."""
+    topic = fill(cluster, "raced", 90)
+    write_contract(tmp_path, cluster.host, topic=topic, messagesPerBatch=45)
+    start = tmp_path / "start"
+    children = [start_run(tmp_path, "--start", str(start)) for _ in range(2)]
+    start.touch()
+    assert [finish(child)["error"] for child in children] == [None, None]
+    ok(tmp_path)
+    assert ids(tmp_path) == sent(90)
+    query = (
+        "select count(*), count(distinct batch_id), sum(accepted_count), sum(duplicate_count) from ops.ingestion_log"
+    )
+    batches, distinct, accepted, repeated = ask(tmp_path, query)[0]
+    assert (batches, accepted, repeated) == (distinct, 90, 0)
+
+
+def test_kafka_faults_sign_in_tells_no_secret(tmp_path: Path) -> None:
+    """A broker that refuses the sign-in, and repeats the password while at it: the run fails at once, with a cure, and
+    neither its words nor any file of the project hold the password."""
+    with refusing_broker(f"no {PASSWORD}, wrong") as host:
+        server = {"securityProtocol": "SASL_PLAINTEXT", "userSecret": "SHOP_USER", "passwordSecret": "SHOP_PASSWORD"}
+        write_contract(tmp_path, host, topic="orders", **server)
+        command = [sys.executable, "-m", "flows", "--project", str(tmp_path), "run", "--log-json"]
+        environment = {**os.environ, "SHOP_USER": "lake-user", "SHOP_PASSWORD": PASSWORD}
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False, env=environment)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert b"kafka-sign-in-refused" in said and b"no ***, wrong" in said
+    said += b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert PASSWORD.encode() not in said
+
+
+def test_kafka_faults_missing_secret_is_named(tmp_path: Path) -> None:
+    """A secret that is not set is named before any broker is asked."""
+    server = {"securityProtocol": "SASL_SSL", "userSecret": "SHOP_USER", "passwordSecret": "SHOP_PASSWORD"}
+    path = write_contract(tmp_path, "127.0.0.1:1", topic="orders", **server)
+    with pytest.raises(Exception, match="The secret 'SHOP_PASSWORD' is not set"):
+        list(read(path, tmp_path, secrets={"SHOP_USER": "u"}))
+
+
+def test_kafka_faults_bad_certificate_is_told(tmp_path: Path) -> None:
+    """A certificate that is none ends the visit with what is wrong, not with the text of the key."""
+    server = {"securityProtocol": "SSL", "certificateSecret": "CERTIFICATE", "keySecret": "PRIVATE"}
+    path = write_contract(tmp_path, "127.0.0.1:1", topic="orders", **server)
+    secrets = {"CERTIFICATE": "no certificate", "PRIVATE": "n0-private-key"}
+    with pytest.raises(SourceError, match="The sign-in cannot be prepared") as raised:
+        list(read(path, tmp_path, secrets=secrets))
+    assert "n0-private-key" not in str(raised.value)
