@@ -19,9 +19,13 @@ def lag_measures(job: Job) -> Iterator[tuple[str, str, float, str]]:
 
     A source that cannot be asked now has no such row; that and why is in the audit log.
     """
-    for _, contract in sorted(job.project.contracts().items()):
-        if contract.server.kind not in LAGS:
-            continue
+    asked = [
+        contract.at(server)
+        for _, contract in sorted(job.project.contracts().items())
+        for server in contract.servers
+        if server.kind in LAGS
+    ]
+    for contract in asked:
         try:
             lags = ask_lag(job, contract)
         except SluiceError as failure:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lake.archive import WorkingFile
 from lake.engine import Session, literal, quote
@@ -19,17 +19,18 @@ NOT_JSON = ("not-json", "DATA_FORMAT_ERROR", "The line is no JSON object.")
 class JsonReading:
     """JSON records in the table `records` (`line`, `text`, `is_object`), and where each column stands in a record.
 
-    `unknown` is SQL for the column `UNKNOWN_KEYS`, "" where there is none.
+    `others` are received columns that stand elsewhere, as SQL over that table: `UNKNOWN_KEYS`, or what a message has
+    beside its value.
     """
 
     records: str
     pointers: Mapping[str, str]
-    unknown: str = ""
+    others: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The received columns: keys, and paths that the contract names, such as `customer.email`."""
-        return (*self.pointers, *([UNKNOWN_KEYS] if self.unknown else []))
+        return (*self.pointers, *self.others)
 
     def select(self) -> str:
         """Gives SQL for one text column per received column; nested values stay JSON text."""
@@ -37,10 +38,10 @@ class JsonReading:
             return f"select text from {self.records} where is_object order by rowid"
         paths = ", ".join(literal(pointer) for pointer in self.pointers.values())
         fields = [f"fields[{place}] as {quote(name)}" for place, name in enumerate(self.pointers, 1)]
-        unknown = f", {self.unknown} as {quote(UNKNOWN_KEYS)}" if self.unknown else ""
+        others = "".join(f", {sql} as {quote(name)}" for name, sql in self.others.items())
         return f"""
-            select {", ".join([*fields, *([quote(UNKNOWN_KEYS)] if unknown else [])])} from (
-                select json_extract_string(text, [{paths}]::varchar[]) as fields{unknown}
+            select {", ".join([*fields, *(quote(name) for name in self.others)])} from (
+                select json_extract_string(text, [{paths}]::varchar[]) as fields{others}
                 from {self.records} where is_object order by rowid
             )
         """
@@ -206,7 +207,7 @@ def with_columns(session: Session, records: str, expected: tuple[str, ...], *, a
     known = {name: json_pointer(name) for name in expected if name in keys}
     others = sorted(keys - set(known) - inside)
     if alone:
-        return JsonReading(records, known | nested, _unknown_keys({*known, *inside}) if others else "")
+        return JsonReading(records, known | nested, {UNKNOWN_KEYS: _unknown_keys({*known, *inside})} if others else {})
     extra = {_shown(key): json_pointer(key) for key in others}
     return JsonReading(records, known | nested | extra)
 

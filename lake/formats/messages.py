@@ -29,36 +29,15 @@ ASIDE = {
 
 @dataclass(frozen=True)
 class MessageReading(JsonReading):
-    """JSON values in the table `records`, which also holds a text column for each of `aside`."""
-
-    aside: tuple[str, ...] = ()
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The keys of the values, then what the contract asks of the messages themselves."""
-        return (*self.pointers, *self.aside)
-
-    def select(self) -> str:
-        """Gives SQL for one text column per received column; nested values stay JSON text."""
-        if not self.columns:
-            return super().select()
-        paths = ", ".join(literal(pointer) for pointer in self.pointers.values())
-        fields = [f"fields[{place}] as {quote(name)}" for place, name in enumerate(self.pointers, 1)]
-        names = [quote(name) for name in self.aside]
-        found = f"json_extract_string(text, [{paths}])" if self.pointers else "null"
-        return f"""
-            select {", ".join([*fields, *names])} from (
-                select {", ".join([f"{found} as fields", *names])} from {self.records} where is_object order by rowid
-            )
-        """
+    """JSON values in the table `records`, and what their messages have beside them."""
 
     def raw_data(self, session: Session, wanted: str, target: str) -> None:
         """Creates `target` (`_line`, `raw_data`): the values, in front what the contract asks of messages."""
-        pairs = ", ".join(f"{literal(name)}, {quote(name)}" for name in self.aside)
+        pairs = ", ".join(f"{literal(name)}, {quote(name)}" for name in self.others if name in ASIDE)
         front = f"rtrim(cast(json_object({pairs}) as varchar), '}}')"
         body = "substr(ltrim(text, chr(9) || chr(10) || chr(13) || ' '), 2)"
         comma = "case when json_keys(text) = [] then '' else ',' end"
-        told = f"{front} || {comma} || {body}" if self.aside else "text"
+        told = f"{front} || {comma} || {body}" if pairs else "text"
         session.execute(
             f"create or replace table {target} as select line as _line, {told} as raw_data from {self.records} "
             f"where line in (select _line from {wanted})"
@@ -83,8 +62,10 @@ class MessageReading(JsonReading):
         return located
 
 
-def read_messages(session: Session, file: WorkingFile, *, expected: tuple[str, ...], prefix: str) -> MessageReading:
-    """Opens a file of messages."""
+def read_messages(
+    session: Session, file: WorkingFile, *, expected: tuple[str, ...], prefix: str, alone: bool
+) -> MessageReading:
+    """Opens a file of messages; `alone` is as for JSON lines."""
     aside = tuple(name for name in expected if name in ASIDE)
     asked = "".join(f", {ASIDE[name]} as {quote(name)}" for name in aside)
     scan = f"read_parquet({literal(str(file.path))})"
@@ -119,5 +100,8 @@ def read_messages(session: Session, file: WorkingFile, *, expected: tuple[str, .
         from messages order by line
         """
     )
-    reading = with_columns(session, f"{prefix}_messages", tuple(name for name in expected if name not in ASIDE))
-    return MessageReading(reading.records, reading.pointers, aside)
+    keys = tuple(name for name in expected if name not in ASIDE)
+    reading = with_columns(session, f"{prefix}_messages", keys, alone=alone)
+    return MessageReading(
+        reading.records, reading.pointers, {**{name: quote(name) for name in aside}, **reading.others}
+    )

@@ -12,7 +12,7 @@ from lake.formats.json_records import read_json, read_json_lines, read_json_page
 from lake.formats.messages import MESSAGES, read_messages
 from lake.formats.parquet import read_parquet
 from lake.formats.reading import Reading
-from lake.sources.delivery import POSTED, PULL, Delivery
+from lake.sources.delivery import ALONE, PULL, Delivery
 
 DELIMITERS: Mapping[str, str | None] = {"csv": None, "tsv": "\t"}
 PREFIX = "landing.file"
@@ -22,6 +22,7 @@ def open_reading(session: Session, contract: Contract, delivery: Delivery, file:
     """Gives the reading of a delivery's working file; raises SourceError when the format is not known."""
     expected = tuple(column.source_name for column in contract.columns)
     options = contract.server.options
+    alone = delivery.kind in ALONE and contract.drift != "evolve"
     if delivery.format in DELIMITERS:
         return read_delimited(
             file,
@@ -32,7 +33,6 @@ def open_reading(session: Session, contract: Contract, delivery: Delivery, file:
             origin=delivery.origin,
         )
     if delivery.format == "jsonl":
-        alone = delivery.kind == POSTED and contract.drift != "evolve"
         return read_json_lines(session, file, expected=expected, prefix=PREFIX, alone=alone)
     if delivery.format == "json" and ("recordPath" in options or delivery.kind == PULL):
         path = options.get("recordPath", "")
@@ -42,7 +42,7 @@ def open_reading(session: Session, contract: Contract, delivery: Delivery, file:
     if delivery.format == "json":
         return read_json(session, file, expected=expected, prefix=PREFIX, origin=delivery.origin)
     if delivery.format == MESSAGES:
-        return read_messages(session, file, expected=expected, prefix=PREFIX)
+        return read_messages(session, file, expected=expected, prefix=PREFIX, alone=alone)
     if delivery.format == "parquet":
         return read_parquet(session, file, origin=delivery.origin, expected=expected)
     if delivery.format in WORKBOOKS:

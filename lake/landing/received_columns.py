@@ -7,7 +7,7 @@ from lake.landing.batch import Batch, raw_name
 from lake.landing.drift import Differences, Drift, apply_policy, find_differences, refusal
 from lake.landing.resemblance import describe_unknown, mostly_unfit, suggest_renames
 from lake.run import Run
-from lake.sources.delivery import POSTED
+from lake.sources.delivery import ALONE
 from lake.table_versions import TableVersion
 
 
@@ -15,8 +15,8 @@ def judge_columns(
     session: Session, contract: Contract, reading: Reading, base: TableVersion | None, batch: Batch, run: Run
 ) -> Drift:
     """Applies the drift policy to the received columns, and notes what differs; raises SourceError under `refuse`."""
-    if batch.delivery.kind == POSTED:
-        return _judge_posted(contract, reading, base, batch, run)
+    if batch.delivery.kind in ALONE:
+        return _judge_alone(contract, reading, base, batch, run)
     known = () if base is None else tuple(name for name, _ in base.columns)
     found = find_differences(contract, reading.columns, known)
     renames = suggest_renames(session, contract, found, reading)
@@ -32,8 +32,8 @@ def judge_columns(
     return drift
 
 
-def _judge_posted(contract: Contract, reading: Reading, base: TableVersion | None, batch: Batch, run: Run) -> Drift:
-    """Applies the policy to rows of many senders, of whom none answers for another: a missing key is a missing value.
+def _judge_alone(contract: Contract, reading: Reading, base: TableVersion | None, batch: Batch, run: Run) -> Drift:
+    """Applies the policy to records of which none answers for another: a missing key is a missing value.
 
     A key that is not known makes its own record bad, unless the policy is `evolve`.
     """
