@@ -76,7 +76,9 @@ def test_kafka_every_row_leads_to_its_message(tmp_path: Path, cluster: Cluster) 
     assert json.loads(headers) == [{"key": "trace", "value": "t1"}, {"key": "trace", "value": "t2"}]
     assert len(rows) == 11
     (delivery,) = list(read(path, tmp_path / "scratch"))
-    assert pl.read_parquet(delivery.path).filter(partition=1)["value"][0] == b'{ "order_id": "spaced",\n "amount": 1.50 }'
+    assert (
+        pl.read_parquet(delivery.path).filter(partition=1)["value"][0] == b'{ "order_id": "spaced",\n "amount": 1.50 }'
+    )
 
 
 def test_kafka_poison_is_quarantined_with_its_place(tmp_path: Path, cluster: Cluster) -> None:

@@ -20,8 +20,7 @@ from lake.sources.database.ranges import Range, find_ranges
 from lake.sources.database.spool import Piece, PieceDigest, Spool, cut
 from lake.sources.database.sqlite import SQLite
 from lake.sources.delivery import PULL, Delivery
-from lake.sources.http.pull import batch_id
-from lake.sources.visit import ORDINAL, Visit
+from lake.sources.visit import ORDINAL, Visit, numbered_batch
 
 DIALECTS: Mapping[str, Dialect] = {"postgresql": PostgreSQL(), "sqlite": SQLite()}
 PARTS = "parts"
@@ -152,7 +151,7 @@ class _Reading:
         position = {ORDINAL: str(ordinal), PARTS: json.dumps(self.parts)}
         yield Delivery(
             self.endpoint.origin, spool.close(), contract.server.format, kind=PULL,
-            batch_id=batch_id(contract, ordinal), position=position,
+            batch_id=numbered_batch(contract, ordinal), position=position,
         )  # fmt: skip
 
     def _fresh_spool(self) -> Spool:
