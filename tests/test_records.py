@@ -278,5 +278,11 @@ def test_records_model_shows_the_contract(judge) -> None:
     assert set(shown["properties"]) == set(ROW)
     assert set(shown["required"]) == {"id", "day"}
     assert shown["properties"]["region"]["enum"] == ["North", "South"]
-    assert shown["properties"]["units"] == {"title": "units", "description": "", "type": "integer", "minimum": 0}
+    assert shown["properties"]["units"] == {
+        "title": "units",
+        "description": "",
+        "type": "integer",
+        "minimum": 0,
+        "default": None,
+    }
     assert shown["additionalProperties"] is False
