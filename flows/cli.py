@@ -13,6 +13,7 @@ from flows.commands.demo import demo
 from flows.commands.draft import draft
 from flows.commands.export import export
 from flows.commands.health import health
+from flows.commands.key import key
 from flows.commands.land import land, watch
 from flows.commands.maintain import maintain
 from flows.commands.metrics import metrics
@@ -59,7 +60,7 @@ def sluice(context: click.Context, project: Path | None) -> None:
 for command in (up, run, land, watch, sql, quarantine, batch, release, contract, draft, maintain, demo):
     sluice.add_command(command)
 
-for command in (health, sync, export, metrics, serve):
+for command in (health, sync, export, metrics, serve, key):
     sluice.add_command(command)
 
 

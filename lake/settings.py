@@ -72,6 +72,11 @@ class Settings(StoreSettings):
     serve_port: int = Field(default=8080, ge=0, le=65535, description="Its port; 0 takes any free one.")
     serve_cert: Path | None = Field(default=None, description="The service's TLS certificate (PEM, with its chain).")
     serve_key: Path | None = Field(default=None, description="The private key of that certificate (PEM).")
+    keys_file: Path | None = Field(
+        default=None, description="Where digests of API keys are kept; default .sluice/keys.json in the project."
+    )
+    requests_per_minute: int = Field(default=30_000, ge=1, description="What a key may send, unless it says otherwise.")
+    rows_per_minute: int = Field(default=3_000_000, ge=1, description="The same in rows.")
 
     @field_validator("memory_limit")
     @classmethod
@@ -141,6 +146,11 @@ class Settings(StoreSettings):
     def spool(self) -> Path:
         """The local folder in which what was posted waits to be landed."""
         return self.project / (self.spool_dir or Path("lake", "data", "spool"))
+
+    @property
+    def keys(self) -> Path:
+        """The file that digests of API keys are kept in."""
+        return self.project / (self.keys_file or Path(".sluice", "keys.json"))
 
     @property
     def limits(self) -> EngineLimits:

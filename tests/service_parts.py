@@ -124,9 +124,12 @@ class Served:
 
 
 @contextmanager
-def served(project: Path, *options: str, environment: dict[str, str] | None = None, limits=None) -> Iterator[Served]:
-    """The real service over a project, on a free port, gone when left."""
+def served(
+    project: Path, *options: str, environment: dict[str, str] | None = None, limits=None, is_open: bool = True
+) -> Iterator[Served]:
+    """The real service over a project, on a free port, gone when left; without keys unless told otherwise."""
     command = [sys.executable, "-m", "flows", "serve", "--project", str(project), "--port", "0", *options]
+    command += ["--open"] if is_open else []
     process = subprocess.Popen(
         command,
         env=os.environ | (environment or {}),

@@ -48,7 +48,7 @@ def test_service_takes_one_record_an_array_and_lines(
     service: Served, body: bytes, kind: str | None, count: int
 ) -> None:
     """Whatever the form, and told or not, 202 says how many rows were kept and where to ask for them."""
-    answer = send(service, body, kind)
+    answer = send(service, body.replace(b'"a"', b'"a", "came_on": "2026-01-02"'), kind)
     assert (answer.status_code, answer.json()["row_count"]) == (202, count)
     assert answer.headers["location"] == f"/v1/receipts/{answer.json()['receipt']}"
 

@@ -5,15 +5,16 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from flows.service import files, receipts, records
-from flows.service.admission import admit
+from flows.service import files, pages, receipts, records
+from flows.service.admission import Guard, admit
+from flows.service.observing import Observed
 from flows.service.problems import add_problems
 from flows.service.state import Service
 
 health = APIRouter()
 
 
-def build_app(service: Service) -> FastAPI:
+def build_app(service: Service, guard: Guard) -> FastAPI:
     """Gives the app; what is posted is on disk, and the spool's segments are handed over, when it is shut down."""
 
     @asynccontextmanager
@@ -21,10 +22,18 @@ def build_app(service: Service) -> FastAPI:
         yield
         service.spool.close()
 
-    app = FastAPI(title=f"{service.project.root.name}: ingestion", lifespan=lifespan)
-    app.state.service = service
+    app = FastAPI(
+        title=f"{service.project.root.name}: ingestion",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.service, app.state.guard = service, guard
+    app.add_middleware(Observed, guard=guard, metrics=guard.metrics)
     add_problems(app)
     app.include_router(health)
+    app.include_router(pages.router)
     for name, part in {"receipts": receipts, "files": files, "records": records}.items():
         app.include_router(part.router, prefix="/v1", dependencies=[Depends(admit)], tags=[name])
     return app

@@ -12,6 +12,8 @@ from lake.errors import SettingsError, SluiceError
 
 PROBLEM = "application/problem+json"
 STATUSES: Mapping[str, int] = {
+    "key-refused": 401,
+    "key-out-of-scope": 403,
     "door-unknown": 404,
     "receipt-unknown": 404,
     "key-busy": 409,
@@ -21,6 +23,7 @@ STATUSES: Mapping[str, int] = {
     "rows-too-many": 413,
     "file-format-unknown": 415,
     "media-type-unfit": 415,
+    "rate-limited": 429,
     "disk-full": 507,
 }
 RETRY_SECONDS = "1"
@@ -55,7 +58,9 @@ def _told(_request: Request, error: Exception) -> Response:
     status = status_of(error)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s", error)
-    return problem(status, error.code, error.message, error.cure)
+    answer = problem(status, error.code, error.message, error.cure)
+    answer.headers.update(error.subject.get("headers", {}))  # type: ignore[arg-type]  # the guard's own
+    return answer
 
 
 def _refused(_request: Request, error: Exception) -> Response:

@@ -30,6 +30,7 @@ async def post_records(source: str, request: Request) -> JSONResponse:
         body = await read_body(request, door.most_bytes)
         post, verdicts = await _taken_apart(service, door, request, body)
         kept = await asyncio.wrap_future(service.spool.keep(post))
+    request.state.rows = (verdicts.good_count, len(post.lines) - verdicts.good_count)
     return _answer(post, kept, verdicts)
 
 

@@ -2,60 +2,87 @@
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
+from flows.service.admission import Guard
 from flows.service.app import build_app
+from flows.service.metrics import ServiceMetrics
 from flows.service.state import Service, open_doors
 from flows.serving import stoppable
 from lake.errors import SettingsError
 from lake.project import Project
+from lake.receiving.keys import KeyRing
+from lake.receiving.records import record_judge
 from lake.receiving.spool import Spool
 from lake.run import system_clock
 from lake.settings import Settings
 
 BACKLOG = 2048
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LINGER_SECONDS = 10  # for requests that are at work when the service is stopped
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the service listens, and by which certificate it is known; None for plain HTTP."""
+    """Where the service listens, and by which certificate it is known; None for plain HTTP. `is_open`: to everybody."""
 
     host: str
     port: int
     cert: Path | None = None
     key: Path | None = None
+    is_open: bool = False
 
 
 def serve(project: Project, settings: Settings, place: Place, tell: Callable[[str], None]) -> None:
     """Serves until it is stopped; raises SettingsError when it cannot listen, or nothing is posted to."""
-    doors = open_doors(project)
+    doors = open_doors(project, record_judge)
     if not doors:
         raise SettingsError(
             "doors-missing",
             "No contract of this project is posted to.",
             cure="Give one a server of type 'api' with 'intake: push'; docs/service.md shows it.",
         )
+    guard = open_guard(settings, doors, place)
     with _listening(place) as listener:
         service = Service(project, settings, Spool(settings.spool, system_clock), doors)
-        server = uvicorn.Server(_config(service, place))
+        server = uvicorn.Server(_config(build_app(service, guard), place))
         scheme, port = "https" if place.cert else "http", listener.getsockname()[1]
         tell(f"Taking {', '.join(doors)} at {scheme}://{place.host}:{port}/v1/… (Ctrl-C stops it)")
         with stoppable(), suppress(KeyboardInterrupt):  # uvicorn tells the signal on, after its polite end
             server.run(sockets=[listener])
 
 
-def _config(service: Service, place: Place) -> uvicorn.Config:
+def open_guard(settings: Settings, doors: Iterable[str], place: Place) -> Guard:
+    """Gives who is let in; raises SettingsError when that would be nobody, or everybody from anywhere."""
+    if place.is_open and place.host not in LOOPBACK:
+        raise SettingsError(
+            "open-beyond-loopback",
+            f"Without keys, everybody who reaches {place.host} could post.",
+            cure="Make keys (sluice key new), or listen on 127.0.0.1.",
+        )
+    ring = None if place.is_open else KeyRing(settings.keys)
+    if ring is not None and len(ring) == 0:
+        raise SettingsError(
+            "keys-missing",
+            f"There is no key in '{settings.keys}', so nobody could post.",
+            cure="Make one: sluice key new --sources '*' --name laptop. To try without, on this machine: --open.",
+        )
+    metrics = ServiceMetrics(settings.spool, doors, system_clock)
+    return Guard(ring, system_clock, metrics, settings.requests_per_minute, settings.rows_per_minute)
+
+
+def _config(app: FastAPI, place: Place) -> uvicorn.Config:
     for path in (place.cert, place.key):
         if path is not None and not path.is_file():
             raise SettingsError("tls-missing", f"There is no file '{path}'.", cure="Mend SLUICE_SERVE_CERT and _KEY.")
     return uvicorn.Config(
-        build_app(service),
+        app,
         http="httptools",
         loop="uvloop",
         lifespan="on",
