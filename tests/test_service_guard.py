@@ -75,6 +75,13 @@ def test_service_guard_keeps_keys_to_their_sources(service: Served, tokens: dict
     assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
 
 
+def test_service_guard_keeps_receipts_to_their_sources(service: Served, tokens: dict[str, str]) -> None:
+    """Where rows are is told to keys of their source only."""
+    place = service.url + post(service, tokens["desk"]).headers["location"]
+    asked = [httpx.get(place, headers={"x-api-key": tokens[name]}).status_code for name in ("desk", "other")]
+    assert asked == [200, 403]
+
+
 def test_service_guard_sees_a_revoked_key_at_once(service: Served, tokens: dict[str, str], project: Path) -> None:
     """The first request after a key was revoked is refused, without a restart."""
     assert post(service, tokens["lost"]).status_code == 202

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
+from flows.service.admission import Guard
 from flows.service.state import Service
 from lake.engine import Session
 from lake.receiving.whereabouts import Whereabouts, find_waiting, look_up
@@ -19,6 +20,8 @@ one_at_a_time = threading.Lock()  # each question to the lake opens an engine
 async def tell_receipt(receipt: str, request: Request) -> JSONResponse:
     """Tell where the rows of a receipt are: `spooled`, `landed`, `held` or `refused`, and what became of each."""
     found = await asyncio.to_thread(_find, request.app.state.service, receipt)
+    guard: Guard = request.app.state.guard
+    guard.expect_scope(request.state.key, found.source)
     told = {name: value for name, value in asdict(found).items() if value is not None}
     return JSONResponse(told, headers={"Cache-Control": "no-store"})
 
