@@ -69,8 +69,10 @@ def _visit(job: Job, contract: Contract, known: Mapping[str, BatchRecord]) -> Vi
     scratch.mkdir(exist_ok=True)
     since = watermark_since(job.session, contract, known.values())
     return Visit(
-        contract, job.project.root, scratch, job.run, job.secrets, time.sleep, known, since, job.settings.spool
-    )  # fmt: skip
+        *(contract, job.project.root, scratch, job.run, job.secrets, time.sleep, known, since, job.settings.spool),
+        lake=job.store.uri,
+        anew=contract.source in job.anew,
+    )
 
 
 def _land_deliveries(job: Job, plan: Plan, visit: Visit, records: list[BatchRecord]) -> list[SourceError]:

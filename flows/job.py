@@ -50,7 +50,8 @@ def never() -> bool:
 class Job:
     """One run at work: the project, its settings, lake and secrets, a private DuckDB session, and how steps are run.
 
-    `is_stopping` says whether somebody wants it to end as soon as what it is at is done.
+    `is_stopping` says whether somebody wants it to end as soon as what it is at is done. `anew` are the sources that
+    are to begin from what they have now, whatever was landed of them.
     """
 
     project: Project
@@ -62,6 +63,7 @@ class Job:
     findings: Findings
     secrets: Secrets
     is_stopping: Callable[[], bool] = never
+    anew: frozenset[str] = frozenset()
 
 
 @contextmanager

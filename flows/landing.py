@@ -1,6 +1,7 @@
 """Landing without building: what sources delivered goes through the same gates into raw, on demand or in a loop."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 from flows.closing import close_run
@@ -20,18 +21,23 @@ LANDING = "landing"  # the name of such a run in ops.pipeline_metrics
 # What a visit that found nothing leaves behind: nobody needs to read it, and a loop would write it for ever.
 IDLE_EVENTS = {
     *("step-started", "step-finished", "contract-agreed", "contract-drifted"),
-    *("upload-incomplete", "upload-elsewhere", "source-waits", "source-unconnected"),
+    *("upload-incomplete", "upload-elsewhere", "source-waits", "source-unconnected", "capture-elsewhere"),
 }
 
 
-def land_sources(project: Project, settings: Settings, run: Run, sources: Sequence[str], step: Step) -> Outcome:
+def land_sources(
+    project: Project, settings: Settings, run: Run, sources: Sequence[str], step: Step, *, is_anew: bool = False
+) -> Outcome:
     """Lands what some sources (none named: all) have delivered, and gives what it came to.
 
-    A source that fails stops no other. `ops` and `lake.duckdb` are brought up to date; marts stay as they are.
+    A source that fails stops no other. `ops` and `lake.duckdb` are brought up to date; marts stay as they are. With
+    `is_anew` captured tables are read whole again; raises SettingsError unless sources are named and all are such.
     """
+    if is_anew:
+        expect_captured(project, sources)
     with open_job(project, settings, run, step) as job:
         try:
-            failure = land_each(job, sources)
+            failure = land_each(replace(job, anew=frozenset(sources)) if is_anew else job, sources)
         except BaseException as bug:
             close_run(job, bug, LANDING)
             raise
@@ -119,6 +125,15 @@ def choose_sources(contracts: Sequence[Contract], wanted: Sequence[str]) -> list
 def _with(contract: Contract, chosen: Callable[[Server], bool]) -> Contract | None:
     servers = [server for server in contract.servers if chosen(server)]
     return contract.at(*servers) if servers else None
+
+
+def expect_captured(project: Project, sources: Sequence[str]) -> None:
+    """Raises SettingsError unless some sources are named, and all of them are captured tables."""
+    others = [each.source for each in choose_sources([*project.contracts().values()], sources) if not each.history_of]
+    if others or not sources:
+        message = f"The source {others[0]!r} has no snapshot." if others else "A snapshot of which source?"
+        cure = "Name sources whose server has 'mode: capture', as in `sluice land customers --snapshot`."
+        raise SettingsError("snapshot-unfit", message, cure=cure)
 
 
 def is_arrival(event: Event) -> bool:

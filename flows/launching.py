@@ -40,11 +40,14 @@ def run_plainly(workplace: Workplace, marts: Sequence[str], pages: Sequence[str]
         return run_pipeline(workplace.place, workplace.settings, run, marts, pages, plain_step)
 
 
-def land_plainly(workplace: Workplace, sources: Sequence[str]) -> Outcome:
-    """Lands what sources have delivered, in this process; raises SettingsError for a source that is not there."""
+def land_plainly(workplace: Workplace, sources: Sequence[str], *, is_anew: bool = False) -> Outcome:
+    """Lands what sources have delivered, in this process; raises SettingsError for a source that is not there.
+
+    With `is_anew` captured tables are read whole again.
+    """
     choose_sources(list(workplace.place.contracts().values()), sources)
     with workplace.begun() as run:
-        return land_sources(workplace.place, workplace.settings, run, sources, plain_step)
+        return land_sources(workplace.place, workplace.settings, run, sources, plain_step, is_anew=is_anew)
 
 
 def run_in_history(workplace: Workplace, marts: Sequence[str], pages: Sequence[str], api: str) -> Outcome:

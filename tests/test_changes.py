@@ -159,6 +159,7 @@ def test_changes_make_a_contract_of_a_history(tmp_path):
     ("contract", "complaint"),
     [
         (replace(SHOPS, columns=(*SHOPS.columns, Column("lsn", "_lsn", "bigint"))), "'_lsn' at its source"),
+        (replace(SHOPS, more_servers=(SHOPS.server,)), "2 servers are given"),
         (replace(SHOPS, load="replace"), "loadMode: replace"),
         (replace(SHOPS, duplicates="first-wins"), "duplicatePolicy: first-wins"),
     ],

@@ -25,20 +25,23 @@ class Interval(click.ParamType[float]):
 @click.command(short_help="Land what sources have delivered, and build nothing.")
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+@click.option("--snapshot", "is_anew", is_flag=True, help="Read captured tables whole again, with a new slot.")
 @in_project
-def land(workplace: Workplace, sources: tuple[str, ...], as_json: bool) -> None:
+def land(workplace: Workplace, sources: tuple[str, ...], as_json: bool, is_anew: bool) -> None:
     """Land what some sources have delivered, without SOURCE all; marts stay as they are.
 
     Every delivery goes through its contract and its raw gate as in `sluice run`, which then builds from what is there.
-    A source that fails stops no other.
+    A source that fails stops no other. A captured table that has lost its place in the database's log goes on from a
+    new snapshot: its history stays, and rows that were deleted meanwhile leave the view of what stands.
 
     \b
     sluice land
     sluice land sales --json
+    sluice land customers --snapshot
     """
     from flows.launching import land_plainly
 
-    outcome = land_plainly(workplace, sources)
+    outcome = land_plainly(workplace, sources, is_anew=is_anew)
     click.echo(
         json.dumps(outcome.as_json(), ensure_ascii=False, indent=2) if as_json else "\n".join(outcome.as_lines())
     )

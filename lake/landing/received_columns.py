@@ -17,6 +17,8 @@ def judge_columns(
     """Applies the drift policy to the received columns, and notes what differs; raises SourceError under `refuse`."""
     if batch.delivery.kind in ALONE:
         return _judge_alone(contract, reading, base, batch, run)
+    if not reading.columns:
+        return Drift()  # a delivery without a single record says nothing of columns
     known = () if base is None else tuple(name for name, _ in base.columns)
     found = find_differences(contract, reading.columns, known)
     renames = suggest_renames(session, contract, found, reading)

@@ -107,6 +107,13 @@ def _expect_fitting(contract: Contract) -> None:
                 path=contract.path,
                 line=column.line,
             )
+    if contract.more_servers:
+        raise ContractError(
+            "server-unfit",
+            f"A server has 'mode: {CAPTURE}', and {len(contract.servers)} servers are given.",
+            cure="Give the captured table a contract of its own.",
+            path=contract.path,
+        )
     if contract.load == "replace" or contract.duplicates == "first-wins":
         said = "'loadMode: replace'" if contract.load == "replace" else "'duplicatePolicy: first-wins'"
         raise ContractError(

@@ -71,7 +71,8 @@ def read_contract(path: Path) -> Contract:
     contract = _contract(document, hashlib.sha256(data).hexdigest())
     check_servers(document, contract)
     check_rest(document, errors)
-    return as_history(contract) if contract.server.options.get("mode") == CAPTURE else contract
+    is_captured = any(server.options.get("mode") == CAPTURE for server in contract.servers)
+    return as_history(contract) if is_captured else contract
 
 
 def _check_version(document: Part) -> None:

@@ -40,11 +40,20 @@ def topic_deliveries(visit: Visit) -> Iterator[Delivery]:
     return message_deliveries(visit)
 
 
+def postgresql_deliveries(visit: Visit) -> Iterator[Delivery]:
+    """Gives a table's rows as they stand, or its changes one by one."""
+    if visit.contract.history_of is None:
+        return table_deliveries(visit)
+    from lake.sources.capture.capture import capture_deliveries  # polars and numpy, which other sources need not
+
+    return capture_deliveries(visit)
+
+
 SOURCES: Mapping[str, Source] = {
     "local": local_deliveries,
     "api": api_deliveries,
     "s3": bucket_deliveries,
-    "postgresql": table_deliveries,
+    "postgresql": postgresql_deliveries,
     "sqlite": table_deliveries,
     "kafka": topic_deliveries,
 }

@@ -23,8 +23,9 @@ class Visit:
 
     `pause` waits some seconds. `since` is the greatest watermark in raw less the contract's lateness, as DuckDB writes
     it; None before there is one. A source that reads on from where it stood finds that in `position`, and gives with
-    each delivery the position that is true once the delivery is in the lake. `spool` is where the ingestion service
-    keeps what was posted.
+    each delivery the position that is true once the delivery is in the lake; `anew` asks it to begin from what it has
+    now, whatever its position. `spool` is where the ingestion service keeps what was posted. `lake` names the lake
+    among others.
     """
 
     contract: Contract
@@ -36,6 +37,8 @@ class Visit:
     known: Mapping[str, BatchRecord] = field(default_factory=dict)
     since: str | None = None
     spool: Path = Path("spool")
+    lake: str = ""
+    anew: bool = False
 
     def at(self, server: Server) -> "Visit":
         """Gives the visit to one of the contract's servers."""

@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 
 from lake.contract import Server
+from lake.odcs.changes import CAPTURE
 from lake.odcs.document import Part, check_keys
+from lake.odcs.properties import custom_properties
 from lake.odcs.servers.database import CHOICES as READING_CHOICES
 from lake.odcs.servers.database import READING_KINDS, SECRET, read_database, unfit
 from lake.odcs.servers.properties import Kind
@@ -15,9 +17,17 @@ POSTGRESQL_KEYS = (
 )
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 HERE = ("localhost", "127.0.0.1", "::1")  # and every path of a socket: where nothing travels
-CHOICES: Mapping[str, tuple[str, ...]] = {**READING_CHOICES, "sslMode": SSL_MODES}
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    **READING_CHOICES,
+    "mode": (*READING_CHOICES["mode"], CAPTURE),
+    "sslMode": SSL_MODES,
+}
+# Of the properties of reading, those that have a meaning where changes are read.
+CAPTURE_OPTIONS = ("mode", "table", "publication", "bytesPerBatch")
 POSTGRESQL_KINDS: Mapping[str, Kind] = {
     **READING_KINDS,
+    "mode": Kind(f"Write {' or '.join(CHOICES['mode'])}."),
+    "publication": Kind("Write the name of a publication.", re.compile(r".{1,63}")),
     "user": Kind("Write the name of the role that reads."),
     "userSecret": SECRET,
     "passwordSecret": SECRET,
@@ -35,6 +45,7 @@ def read_postgresql(server: Part) -> Server:
         raise unfit(server, f"Key 'host' is '{host}'.", "Write a name or address alone, e.g. 'db.example.com'.", "host")
     if not port.isdecimal():
         raise unfit(server, f"Key 'port' is '{port}'.", "Write a number, e.g. 5432.", "port")
+    _check_capture(server, options)
     if "user" in options and "userSecret" in options:
         raise unfit(server, "'user' and 'userSecret' are both given.", "Keep one of the two.")
     is_here = host in HERE or host.startswith("/")
@@ -42,3 +53,13 @@ def read_postgresql(server: Part) -> Server:
     told["sslMode"] = options.get("sslMode", "prefer" if is_here else "require")
     place = f"postgresql://{host}:{port}/{server.text('database')}"
     return Server("postgresql", place, "parquet", {**options, **told})
+
+
+def _check_capture(server: Part, options: Mapping[str, str]) -> None:
+    """Raises ContractError for what has no meaning where changes are read, or where they are not."""
+    is_capture = options.get("mode") == CAPTURE
+    idle = set(READING_KINDS) - set(CAPTURE_OPTIONS) if is_capture else {"publication"}
+    for name in sorted(idle & set(options)):
+        place = custom_properties(server, (name,))[name]
+        message = f"Custom property '{name}' means nothing where 'mode' is {'' if is_capture else 'not '}'{CAPTURE}'."
+        raise unfit(place, message, "Remove it.")

@@ -1,0 +1,171 @@
+"""Capturing a table: its snapshot first, then its changes, each delivery with the place in the log where it ends.
+
+The position is in the commit with the rows, and the server hears of it only afterwards. So a process may die between
+any two lines: what was not landed comes again, and what was landed is skipped, by its place. A slot of whose snapshot
+not all is landed is given up and the table read anew.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lake.errors import SourceError
+from lake.sources.capture.changes import ChangeReader
+from lake.sources.capture.door import Database, LogStream, to_lsn
+from lake.sources.capture.place import Captured, read_captured
+from lake.sources.capture.snapshot import take_snapshot
+from lake.sources.capture.table import (
+    drop_unused_slots,
+    examine,
+    expect_logical,
+    expect_slot,
+    is_published,
+    log_end,
+    take_turn,
+)
+from lake.sources.database.faults import Passing
+from lake.sources.delivery import BATCH_ID_DIGITS, CAPTURE, Delivery, Fate
+from lake.sources.visit import ORDINAL, Visit
+
+LSN, SLOT, SYSTEM, TABLE, SNAPSHOT = "lsn", "slot", "system", "table", "snapshot"  # what a position says
+READING, DONE = "reading", "done"
+PAUSES = (1.0, 3.0, 9.0)  # seconds before another try; a delivery that landed begins them anew
+TURN_PAUSES = (0.2, 0.5, 1.0, 2.0)  # a run that was killed holds the table until the server has noticed
+IDLE_BYTES = 16 << 20  # of log without a change of ours, until the server is told to forget it
+
+
+def capture_deliveries(visit: Visit) -> Iterator[Delivery]:
+    """Gives what has changed in a table since the last landing; before the first, and when asked, the table itself.
+
+    Raises SourceError, without any secret in it, when the database cannot be read or has lost changes.
+    """
+    try:
+        yield from _Capture(visit, read_captured(visit)).deliveries()
+    except SourceError as error:
+        redact = visit.secrets.redact
+        raise type(error)(
+            error.code, redact(error.message), cure=redact(error.cure), path=error.path or visit.contract.path
+        ) from None
+
+
+@dataclass
+class _Capture:
+    """One visit to one table; `position` is where the lake stands, and moves with each delivery that lands."""
+
+    visit: Visit
+    captured: Captured
+    position: Mapping[str, str] | None = None
+    _ordinal: int = 0
+    _target: int = 0
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """Gives delivery after delivery, and begins the connection anew where it was cut."""
+        self.position, self._ordinal = self.visit.position, self.visit.next_ordinal
+        needs_snapshot = self.visit.anew or self.position.get(SNAPSHOT) != DONE
+        tries = 0
+        while True:
+            before = self._ordinal
+            try:
+                yield from self._read(needs_snapshot=needs_snapshot)
+                return
+            except Passing as fault:
+                tries = 0 if self._ordinal > before else tries
+                if tries == len(PAUSES):
+                    raise
+                self._note("capture-interrupted", reason=self.visit.secrets.redact(fault.message))
+                self.visit.pause(PAUSES[tries])
+                tries += 1
+            needs_snapshot = self.position.get(SNAPSHOT) != DONE or (needs_snapshot and before == self._ordinal)
+
+    def _read(self, *, needs_snapshot: bool) -> Iterator[Delivery]:
+        with Database(self.captured, self.visit) as database, LogStream(self.captured, self.visit) as stream:
+            if not self._has_turn(database):
+                self._note("capture-elsewhere")
+                return
+            expect_logical(database)
+            system = stream.identify()
+            if needs_snapshot:
+                yield from self._snapshot(database, stream, system)
+            self._expect_same(database, system)
+            self._target = self._target or log_end(database)
+            yield from self._changes(database, stream)
+
+    def _has_turn(self, database: Database) -> bool:
+        if take_turn(database):
+            return True
+        for seconds in TURN_PAUSES:
+            self.visit.pause(seconds)
+            if take_turn(database):
+                return True
+        return False
+
+    def _snapshot(self, database: Database, stream: LogStream, system: str) -> Iterator[Delivery]:
+        assert self.position is not None
+        kept = self.position.get(SLOT, "") if self.position.get(SNAPSHOT) == DONE else ""
+        snapshot = take_snapshot(database, stream, self.visit, kept)
+        self._note("snapshot-taken", lsn=to_lsn(snapshot.lsn), slot=snapshot.slot, files=len(snapshot.files))
+        fixed = {LSN: str(snapshot.lsn), SLOT: snapshot.slot, SYSTEM: system, TABLE: str(snapshot.oid)}
+        for number, path in enumerate(snapshot.files, 1):
+            state = DONE if number == len(snapshot.files) else READING
+            yield from self._give(path, {**fixed, SNAPSHOT: state}, None)
+
+    def _changes(self, database: Database, stream: LogStream) -> Iterator[Delivery]:
+        assert self.position is not None
+        slot, start = self.position[SLOT], int(self.position[LSN])
+        drop_unused_slots(database, slot)
+        stream.begin(slot, self.captured.publication, start)
+        reader = ChangeReader(database, stream, examine(database).oid, self.visit, self._target)
+        for cut in reader.cuts():
+            yield from self._give(cut.path, {**self.position, LSN: str(cut.lsn)}, stream)
+        if reader.reached - int(self.position[LSN]) >= IDLE_BYTES:
+            nothing = self.visit.scratch / f"{self.visit.contract.source}.idle.jsonl"
+            nothing.write_bytes(b"")
+            yield from self._give(nothing, {**self.position, LSN: str(reader.reached)}, stream)
+
+    def _expect_same(self, database: Database, system: str) -> None:
+        """Raises SourceError unless this is the database, the table and the slot of the last landing."""
+        assert self.position is not None
+        place = self.captured.place
+        if system != self.position[SYSTEM]:
+            raise SourceError(
+                "database-changed",
+                f"{place} is another server than at the last landing: its number is {system}, and was "
+                f"{self.position[SYSTEM]}.",
+                cure="Was it restored from a dump, or does the address lead elsewhere? If this is the one to go on "
+                "with, run `sluice land SOURCE --snapshot`.",
+            )
+        if str(examine(database).oid) != self.position[TABLE] or not is_published(database):
+            raise SourceError(
+                "table-replaced",
+                f"{self.captured.origin} was dropped and made again, or left the publication "
+                f"'{self.captured.publication}', since the last landing.",
+                cure="Run `sluice land SOURCE --snapshot`: the table is read anew, and goes on from there.",
+            )
+        expect_slot(database, self.position[SLOT], int(self.position[LSN]))
+
+    def _give(self, path: Path, position: Mapping[str, str], stream: LogStream | None) -> Iterator[Delivery]:
+        """Gives one delivery; when the next one is asked for, it has landed and `position` is the lake's."""
+        ordinal = self._ordinal
+        named = f"{self.visit.contract.source} {ordinal}"
+
+        def settle(fate: Fate, _why: str | None) -> None:
+            if fate == "landed" and stream is not None:
+                stream.confirm(int(position[LSN]))
+
+        yield Delivery(
+            self.captured.origin,
+            path,
+            "jsonl",
+            kind=CAPTURE,
+            batch_id=hashlib.sha256(named.encode()).hexdigest()[:BATCH_ID_DIGITS],
+            position={**position, ORDINAL: str(ordinal)},
+            settle=settle,
+        )
+        self.position, self._ordinal = {**position, ORDINAL: str(ordinal)}, ordinal + 1
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+    def _note(self, kind: str, **details: object) -> None:
+        self.visit.run.note(kind, self.visit.contract.source, **details)

@@ -1,0 +1,139 @@
+"""What tests of change capture share: a database with tables, a project that captures them, and both compared."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from flows.job import open_job
+from flows.landing import land_each, land_sources
+from flows.outcome import Outcome
+from flows.steps import plain_step
+from lake.engine import EngineLimits, Session, scan_sql
+from lake.odcs.reader import read_contract
+from lake.project import open_project
+from lake.run import Event, Observer, begin_run
+from lake.settings import Settings
+from lake.tables import read_version
+from sql.current import current_sql
+from tests.postgres_parts import PASSWORD, REPLICATOR, Database
+
+TYPES = {"integer": "integer", "text": "string", "number": "number", "timestamp": "timestamp", "json": "object"}
+CONTRACT = """apiVersion: v3.1.0
+kind: DataContract
+id: {name}
+version: {version}
+status: active
+team: {{name: shop}}
+servers:
+  - server: shop
+    type: postgresql
+    host: {host}
+    port: {port}
+    database: {database}
+    schema: public
+    customProperties:
+      - {{property: mode, value: capture}}
+      - {{property: user, value: {user}}}
+      - {{property: passwordSecret, value: SHOP_PASSWORD}}
+{options}schema:
+  - name: {name}
+    physicalName: {table}
+    description: Rows of {table}.
+    customProperties:
+      - {{property: driftPolicy, value: {drift}}}
+    properties:
+{columns}"""
+COLUMN = """      - name: {name}
+        description: The {name}.
+        logicalType: {logical}
+{more}"""
+
+
+@dataclass
+class Shop:
+    """A project in a folder that captures tables of a database."""
+
+    folder: Path
+    database: Database
+    port: int | None = None
+    contracts: dict[str, Path] = field(default_factory=dict)
+
+    def capture(
+        self,
+        table: str,
+        columns: Mapping[str, str],
+        *,
+        key: Sequence[str] = ("id",),
+        version: str = "1.0.0",
+        drift: str = "evolve",
+        name: str | None = None,
+        **options: object,
+    ) -> None:
+        """Writes the contract of a table: `columns` are logical types, with further lines behind a bar."""
+        name = name or table
+        listed = []
+        for column, kind in columns.items():
+            logical, _, more = kind.partition("|")
+            lines = [*more.split(";"), *(["primaryKey: true"] if column in key else [])]
+            told = "".join(f"        {line}\n" for line in lines if line)
+            listed.append(COLUMN.format(name=column, logical=logical, more=told))
+        path = self.folder / "lake" / "contracts" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            CONTRACT.format(
+                name=name,
+                table=table,
+                version=version,
+                drift=drift,
+                host=self.database.host,
+                port=self.port or self.database.port,
+                database=self.database.name,
+                user=REPLICATOR,
+                options="".join(f"      - {{property: {key}, value: {value}}}\n" for key, value in options.items()),
+                columns="".join(listed),
+            )
+        )
+        (self.folder / ".env").write_text(f"SHOP_PASSWORD={json.dumps(PASSWORD)}\n")
+        self.contracts[name] = path
+
+    def land(self, *sources: str, anew: bool = False, observers: Sequence[Observer] = ()) -> list[Event]:
+        """Lands as a visit does, without the writing down that follows one; gives its events, or raises what failed."""
+        run = begin_run("tester", observers=tuple(observers))
+        with open_job(open_project(self.folder), Settings.read(self.folder), run, plain_step) as job:
+            failure = land_each(replace(job, anew=frozenset(sources)) if anew else job, sources)
+        if failure is not None:
+            raise failure
+        return run.events
+
+    def land_wholly(self, *sources: str, anew: bool = False) -> Outcome:
+        """Lands as the command does."""
+        project, run = open_project(self.folder), begin_run("tester")
+        return land_sources(project, Settings.read(self.folder), run, sources, plain_step, is_anew=anew)
+
+    def history(self, columns: str = "_change", source: str = "items", where: str = "true") -> list[tuple]:
+        """Gives what raw has of a source, in the order of the log."""
+        order = "_lsn, _sequence"
+        return self._rows(f"select {columns} from raw.{source} where {where} order by {order}", source)
+
+    def current(self, columns: str, source: str = "items") -> list[tuple]:
+        """Gives what the view says of a table, in the order of its values."""
+        table = read_contract(self.contracts[source]).history_of
+        assert table is not None
+        return self._rows(f"select {columns} from ({current_sql(source, table)}) order by all", source)
+
+    def ops(self, query: str) -> list[tuple]:
+        """Gives the rows of a query of the catalogue."""
+        import duckdb
+
+        with duckdb.connect(str(self.folder / "lake" / "data" / "lake.duckdb"), read_only=True) as opened:
+            return opened.execute(query).fetchall()
+
+    def _rows(self, query: str, source: str) -> list[tuple]:
+        store = Settings.read(self.folder).store
+        found = read_version(store, f"raw.{source}")
+        assert found is not None, f"nothing has landed in raw.{source}"
+        with Session(EngineLimits(), store) as session:
+            scan = scan_sql([file.path for file in found.files], found.columns, evolved=found.evolved)
+            session.execute(f"create or replace view raw.{source} as {scan}")
+            return session.rows(query)
