@@ -80,7 +80,10 @@ class Client:
         try:
             yield
         except _errors() as error:
-            raise fault_of(error, self.place, getattr(error, "sqlstate", None)) from error
+            status = getattr(error, "status_code", None)
+            raise fault_of(
+                error, self.place, getattr(error, "sqlstate", None), getattr(status, "name", None)
+            ) from error
 
 
 def open_postgresql(address: str, place: str) -> Client:

@@ -18,13 +18,17 @@ CURES: Mapping[str, str] = {
     "42703": "Check the names of the columns in the contract.",
 }
 TOO_SLOW = "57014"
+UNSAID = "XX000"  # an error of which no more is known than that it is one
+MAY_PASS_BY_STATUS = ("IO", "TIMEOUT", "CANCELLED", "UNKNOWN")
 LOST = "Nothing was lost. Check the address, the network and the server, and run it again."
 REFUSALS = re.compile(  # a refusal at the door comes without SQLSTATE; in other languages it is tried again in vain
     r"authentication failed|no password supplied|no pg_hba\.conf entry|(role|database) \".*\" does not exist"
     r"|not permitted to log in|permission denied for database|SSL was required|certificate"
 )
 SQLSTATE = re.compile(r"SQLSTATE:? (\w{5})")
-NOISE = re.compile(r"\[libpq\] |(?m:^Query was: .*$)|\. SQLSTATE: \w{5}|[A-Z_]+: (?=\[libpq\])")
+NOISE = re.compile(  # what the driver adds to the words of the database
+    r"\[libpq\] |(?s:Query was: .*)|\. SQLSTATE: \w{5}|[A-Z_]{2,}: (?=\[|Failed to)|(?m:^LINE \d+: .*\n +\^)"
+)
 LONGEST_WORDS = 400
 
 
@@ -32,19 +36,21 @@ class Passing(SourceError):
     """May be over at the next try."""
 
 
-def fault_of(error: BaseException, place: str, sqlstate: str | None = None) -> SourceError:
-    """Gives the error of a database as one of ours: Passing when another try may help."""
+def fault_of(error: BaseException, place: str, sqlstate: str | None = None, status: str | None = None) -> SourceError:
+    """Gives the error of a database as one of ours: Passing when another try may help; `status` is the driver's own."""
     text = str(error)
     found = SQLSTATE.search(text)
     code = sqlstate or (found[1] if found is not None else _by_words(text))
+    code = UNSAID if code is None and status not in (None, *MAY_PASS_BY_STATUS) else code
     words = " ".join(NOISE.sub("", text).split())[:LONGEST_WORDS]
     if code is None or code in MAY_PASS or code[:2] in MAY_PASS:
         return Passing("database-unreachable", f"{place} cannot be read: {words}", cure=LOST)
     if code == TOO_SLOW:
         cure = "Raise 'statementTimeout', or give the watermark's column an index."
         return SourceError("database-slow", f"{place} stopped the query: {words}", cure=cure)
+    told = "" if code == UNSAID else f" ({code})"
     cure = CURES.get(code) or CURES.get(code[:2], "Read what the database says, and mend it there or in the contract.")
-    return SourceError("database-refused", f"{place} refuses: {words} ({code})", cure=cure)
+    return SourceError("database-refused", f"{place} refuses: {words}{told}", cure=cure)
 
 
 def _by_words(text: str) -> str | None:
@@ -56,4 +62,4 @@ def _by_words(text: str) -> str | None:
     if re.search(r"recovery|terminating connection|closed the connection|shutting down|starting up", text):
         return None
     said = re.search(r"ERROR: +(.*)", text)
-    return "XX000" if said is not None else None
+    return UNSAID if said is not None else None
