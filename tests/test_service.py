@@ -245,7 +245,7 @@ def test_service_stops_politely(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         done = subprocess.run(
-            [sys.executable, "-m", "flows", "serve", "--project", str(project), "--port", port],
+            [sys.executable, "-m", "flows", "serve", "--project", str(project), "--port", port, "--open"],
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip
     assert (done.returncode, "[port-taken]" in done.stderr) == (1, True)
