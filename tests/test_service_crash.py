@@ -43,20 +43,21 @@ class Storm:
 
     def _send(self, sender: int) -> None:
         turn = 0
-        while not self._over.is_set():
-            names, key = [f"{sender}-{turn}-{place}" for place in range(ROWS)], str(uuid4())
-            answer = self._sent([row(name) for name in names], key)
-            self.answered += names
-            self.receipts[answer["receipt"]] += 1
-            turn += 1
+        with httpx.Client(timeout=20) as client:
+            while not self._over.is_set():
+                names, key = [f"{sender}-{turn}-{place}" for place in range(ROWS)], str(uuid4())
+                answer = self._sent(client, [row(name) for name in names], key)
+                self.answered += names
+                self.receipts[answer["receipt"]] += 1
+                turn += 1
 
-    def _sent(self, rows: list[dict], key: str) -> dict:
+    def _sent(self, client: httpx.Client, rows: list[dict], key: str) -> dict:
         while True:
             url = random.choice(self.urls)
             try:
-                answer = httpx.post(f"{url}/v1/visits", json=rows, headers={"Idempotency-Key": key}, timeout=20)
+                answer = client.post(f"{url}/v1/visits", json=rows, headers={"Idempotency-Key": key})
             except httpx.HTTPError:
-                time.sleep(0.02)
+                time.sleep(0.1)
                 continue
             if answer.status_code == 202:
                 return answer.json()
