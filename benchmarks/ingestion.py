@@ -38,7 +38,7 @@ LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Load:
-    """What is sent: how many rows a body, on how many connections, for how long, with an Idempotency-Key each or not."""
+    """What is sent: rows a body, on how many connections, for how long, with an Idempotency-Key each or not."""
 
     rows: int
     connections: int
