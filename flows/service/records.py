@@ -1,13 +1,14 @@
 """`POST /v1/{source}`: rows are kept on disk, then answered."""
 
 import asyncio
+from functools import partial
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from flows.service.problems import problem
 from flows.service.reading import make_post, read_body
-from flows.service.state import Door, Service
+from flows.service.state import Service
 from lake.receiving.spool import Kept, Post
 from lake.receiving.verdicts import Verdicts
 
@@ -28,19 +29,13 @@ async def post_records(source: str, request: Request) -> JSONResponse:
     door = service.door(source)
     with service.room.holding(int(request.headers.get("content-length") or door.most_bytes)):
         body = await read_body(request, door.most_bytes)
-        post, verdicts = await _taken_apart(service, door, request, body)
-        kept = await asyncio.wrap_future(service.spool.keep(post))
+        is_large = len(body) >= LARGE_BYTES or "content-encoding" in request.headers
+        taken_apart = partial(make_post, service, door, request, body)
+        post = await asyncio.to_thread(taken_apart) if is_large else taken_apart()
+        keeping = asyncio.wrap_future(service.spool.keep(post))  # whatever the verdicts will be
+        verdicts, kept = await asyncio.gather(door.judge.verdicts_on(post.lines), keeping)
     request.state.rows = (verdicts.good_count, len(post.lines) - verdicts.good_count)
     return _answer(post, kept, verdicts)
-
-
-async def _taken_apart(service: Service, door: Door, request: Request, body: bytes) -> tuple[Post, Verdicts]:
-    def work() -> tuple[Post, Verdicts]:
-        post = make_post(service, door, request, body)
-        return post, door.judge(post.lines)
-
-    is_large = len(body) >= LARGE_BYTES or "content-encoding" in request.headers
-    return await asyncio.to_thread(work) if is_large else work()
 
 
 def _answer(post: Post, kept: Kept, verdicts: Verdicts) -> JSONResponse:

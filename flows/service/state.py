@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from flows.service.judging import GroupJudge
 from lake.contract import Contract
 from lake.errors import SettingsError, SourceError
 from lake.project import Project
@@ -25,7 +26,7 @@ class Door:
     """One source that is posted to, with the limits of its contract."""
 
     contract: Contract
-    judge: Judge
+    judge: GroupJudge
     most_bytes: int
     most_rows: int
     most_file_bytes: int
@@ -88,7 +89,7 @@ def _door(contract: Contract, judge: Judge) -> Door:
     options = {} if contract.pushed is None else contract.pushed.options
     return Door(
         contract,
-        judge,
+        GroupJudge(judge),
         most_bytes=int(options.get("maxBodyBytes", MOST_BODY_BYTES)),
         most_rows=int(options.get("maxRows", MOST_ROWS)),
         most_file_bytes=int(options.get("maxFileBytes", MOST_FILE_BYTES)),
