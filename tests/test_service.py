@@ -41,6 +41,7 @@ def send(service: Served, body: bytes, kind: str | None = "application/json", **
         (b' [{"visit_id": "a"},\n {"visit_id":\n"b"}] ', "application/json; charset=utf-8", 2),
         (b'{"visit_id": "a"}\n\n{"visit_id": "b"}\r\nnonsense', "application/x-ndjson", 3),
         (b'{"visit_id": "a"}\n{"visit_id": "b"}\n', None, 2),
+        (b'{"visit_id": "a"}', "application/x-www-form-urlencoded", 1),
         (b'\xef\xbb\xbf[{"visit_id": "a"}]', None, 1),
     ],
 )
@@ -74,6 +75,7 @@ def test_service_takes_gzip(service: Served) -> None:
         (b" \n ", None, 400, "body-empty"),
         (b'{"visit_id": "\xff"}', "application/json", 400, "body-not-utf8"),
         (b"<a/>", "text/xml", 415, "media-type-unfit"),
+        (b"visit_id=a", "application/x-www-form-urlencoded", 415, "media-type-unfit"),
         (b"[" + b"1," * 600 + b"1]", "application/json", 413, "rows-too-many"),
         (b"x" * 200_001, "application/x-ndjson", 413, "body-too-large"),
     ],

@@ -31,7 +31,7 @@ def serve(
     sluice serve
     sluice serve --open
     sluice serve --port 8443 --cert sluice.pem --key sluice.key
-    curl -H "Authorization: Bearer $KEY" -d '{"expense_id": "E-1"}' -H 'content-type: application/json' http://127.0.0.1:8080/v1/expenses
+    curl -H "Authorization: Bearer $KEY" -d '{"expense_id": "E-1"}' http://127.0.0.1:8080/v1/expenses
     """
     from flows.service.running import Place
     from flows.service.running import serve as run_service

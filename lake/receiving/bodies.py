@@ -8,6 +8,7 @@ from lake.errors import SourceError
 
 JSON_TYPES = ("application/json", "text/json")
 LINES_TYPES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines", "application/jsonlines")
+UNTOLD_TYPES = ("application/x-www-form-urlencoded", "text/plain", "application/octet-stream")  # of clients left alone
 GZIP_WINDOW = 31  # zlib's way to say: with a gzip header
 BLANKS = " \t\r\n"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -41,7 +42,8 @@ def split_body(body: bytes, media_type: str) -> Sequence[bytes]:
     A row of JSON lines that is no JSON is a row as well. Raises SourceError for a body that is not in UTF-8, no JSON as
     a whole, empty, or of a type that is not taken.
     """
-    if media_type not in ("", *JSON_TYPES, *LINES_TYPES):
+    is_untold = media_type in UNTOLD_TYPES and body.lstrip()[:1] in (b"{", b"[")
+    if not is_untold and media_type not in ("", *JSON_TYPES, *LINES_TYPES):
         raise SourceError(
             "media-type-unfit",
             f"The body is of type '{media_type}', which is not taken.",
