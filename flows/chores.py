@@ -6,7 +6,6 @@ Each is a run like any other, with an id, a log and an end; none lands, builds o
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from flows.aftermath import draw_standing, show_news
@@ -75,20 +74,21 @@ def metadata_chore() -> Chore:
     return Chore(METADATA, work)
 
 
-def export_chore(day: date | None, folder: Path | None) -> Chore:
-    """Gives the chore that writes the exports of a day, and mails the daily pages.
+def export_chore(day: date | None, place: str | None) -> Chore:
+    """Gives the chore that writes the exports of a day, and mails the standing pages that go out daily.
 
-    Without a day it is the last whole one, and those before it that were missed since the newest export. The pages
-    show the state now; they are mailed once for a day, and only for the last whole one.
+    Without a place it is the one of the settings. Without a day it is the last whole one, and those before it that were
+    missed since the newest export. The pages show the state now; they are mailed once for a day, and only for the last
+    whole one.
     """
 
     def work(job: Job) -> list[str]:
         last = last_whole_day(job)
         days = missed_days(job, last) if day is None else [day]
-        paths = [write_exports(job, each, folder or job.settings.output / "exports") for each in days]
+        paths = [write_exports(job, each, place or job.settings.exports) for each in days]
         if last in days:
             _mail_daily_pages(job, last)
-        return [str(path) for written in paths for path in written]
+        return [path for written in paths for path in written]
 
     return Chore(EXPORTS, work)
 
@@ -109,7 +109,7 @@ def missed_days(job: Job, last: date) -> list[date]:
 
 def _mail_daily_pages(job: Job, day: date) -> None:
     for page in find_pages(job.project.pages_dir).values():
-        if page.mailed == "daily":
+        if page.mailed == "daily" and page.drawn == "always":
             rendered = draw_standing(job, page)
             keep_page(job, rendered)
             mail_page(job, rendered, delivery_key("daily-page", page.name, day))

@@ -1,6 +1,5 @@
-"""Daily exports for those who want files: `ingestion_logs.csv` and `alerts.csv`, one folder per day."""
+"""Daily exports for those who want files, on disk or in a bucket: `ingestion_logs.csv` and `alerts.csv` of a day."""
 
-import os
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -9,6 +8,8 @@ from zoneinfo import ZoneInfo
 from flows.job import Job
 from lake.engine import literal, quote
 from lake.errors import SettingsError
+from lake.handover import open_handover
+from lake.store_settings import open_store
 
 # A file's rows are those whose instant lies in the day: midnight to midnight in the project's zone.
 EXPORTS: Mapping[str, tuple[str, str]] = {
@@ -18,33 +19,35 @@ EXPORTS: Mapping[str, tuple[str, str]] = {
 FORMULA = r"^[=+\-@\t\r]"  # a spreadsheet runs text that begins so; an apostrophe in front stops it
 
 
-def write_exports(job: Job, day: date, folder: Path) -> list[Path]:
-    """Writes the files of one day and gives where they are; each is whole or is not there.
+def write_exports(job: Job, day: date, place: str) -> list[str]:
+    """Writes the files of one day to a folder or a prefix of a bucket, and gives where they are.
 
-    A file without rows has its header. Writing a day again replaces its files. Raises SettingsError when the folder
-    cannot be written.
+    Each is whole or is not there. A file without rows has its header. Writing a day again replaces its files. Raises
+    SettingsError when the folder cannot be written, TableError when the bucket cannot.
     """
-    target = folder / day.isoformat()
+    handover = open_handover(open_store(place, job.settings))
+    written = []
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        paths = [_write(job, day, target / name, *source) for name, source in EXPORTS.items()]
+        for name, source in EXPORTS.items():
+            file = job.session.scratch / name
+            count = _write(job, day, file, *source)
+            written.append((name, count, handover.put(f"{day.isoformat()}/{name}", file)))
+            file.unlink()
     except OSError as error:
         raise SettingsError(
             "export-unwritable",
-            f"The exports cannot be written: {error.strerror}.",
-            cure="Make the folder writable, free disk space, or give --folder.",
-            path=target,
+            f"The exports cannot be written to {place}: {error.strerror}.",
+            cure="Make the folder writable, free disk space, or give --to.",
         ) from error
-    for path, count in paths:
-        job.run.note("export-written", path.name, count, day=day.isoformat(), path=str(path))
-    return [path for path, _ in paths]
+    for name, count, path in written:
+        job.run.note("export-written", name, count, day=day.isoformat(), path=path)
+    return [path for _, _, path in written]
 
 
-def _write(job: Job, day: date, path: Path, table: str, instant: str) -> tuple[Path, int]:
-    """Puts one file into its place by renaming: a reader finds the old one or the new one, whole."""
+def _write(job: Job, day: date, file: Path, table: str, instant: str) -> int:
+    """Writes one file and gives its number of rows."""
     zone = ZoneInfo(job.settings.timezone)
     start, end = (datetime.combine(day + timedelta(days=days), time(), zone) for days in (0, 1))
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     query = f"""
         select {_columns(job, table)} from {table} as exported
         where exported.{quote(instant)} >= timestamptz '{start.isoformat()}'
@@ -52,15 +55,9 @@ def _write(job: Job, day: date, path: Path, table: str, instant: str) -> tuple[P
         order by exported.{quote(instant)}, run_id
     """
     try:
-        count = int(job.session.value(f"copy ({query}) to {literal(str(part))} (format csv, header true)"))
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.replace(path)
+        return int(job.session.value(f"copy ({query}) to {literal(str(file))} (format csv, header true)"))
     except job.session.failure as error:
         raise OSError(None, str(error).strip().splitlines()[0]) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return path, count
 
 
 def _columns(job: Job, table: str) -> str:

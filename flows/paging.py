@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
@@ -29,7 +30,18 @@ FIGURE_COLUMNS = pa.schema([("page", pa.string()), ("figure", pa.string()), ("va
 def render_page(job: Job, release: Release, page: Page, verdicts: Verdicts) -> RenderedPage:
     """Draws one page from the release; nobody sees it before its figures are reconciled."""
     context = page_context(job, release, page, verdicts)
-    return render(page, job.session, context, with_mail=page.mailed == "release")
+    return render(page, job.session, context, with_mail=is_mailed(job, page))
+
+
+def is_mailed(job: Job, page: Page) -> bool:
+    """Says whether people get a page with this release: one that is mailed daily, with the first of a day only."""
+    if page.mailed != "daily":
+        return page.mailed == "release"
+    zone = ZoneInfo(job.settings.timezone)
+    sent: datetime | None = job.session.value(
+        f"""select max("at") from ops.audit_log where event = 'page-sent' and subject = {literal(page.name)}"""
+    )
+    return sent is None or sent.astimezone(zone).date() < job.run.started_at.astimezone(zone).date()
 
 
 def page_context(job: Job, release: Release, page: Page, verdicts: Verdicts) -> PageContext:

@@ -56,6 +56,10 @@ class Settings(StoreSettings):
     output_dir: Path | None = Field(
         default=None, description="Where pages and the outbox go; default lake/data in the project."
     )
+    exports_to: str = Field(
+        default="",
+        description="Where daily exports go: a folder, s3://bucket/prefix; default exports/ of the output.",
+    )
     smtp_host: str | None = Field(
         default=None, description="The mail server; without one, mails go to the outbox as .eml."
     )
@@ -85,7 +89,7 @@ class Settings(StoreSettings):
             raise ValueError(f"{text!r} is no size, e.g. 1GB or 800MB")
         return text
 
-    @field_validator("lake_uri")
+    @field_validator("lake_uri", "exports_to")
     @classmethod
     def _known_store(cls, uri: str) -> str:
         return check_place(uri)
@@ -151,6 +155,11 @@ class Settings(StoreSettings):
     def keys(self) -> Path:
         """The file that digests of API keys are kept in."""
         return self.project / (self.keys_file or Path(".sluice", "keys.json"))
+
+    @property
+    def exports(self) -> str:
+        """The place of the daily exports, always set."""
+        return self.exports_to or str(self.output / "exports")
 
     @property
     def limits(self) -> EngineLimits:

@@ -105,7 +105,7 @@ def _expect(uri: str, **values: str) -> None:
     if missing:
         raise SettingsError(
             "store-setting-missing",
-            f"The lake is {uri}, and {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
+            f"{uri} is to be used, and {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set.",
             cure="Set them in the environment or .env; Sluice looks for credentials nowhere else.",
         )
 

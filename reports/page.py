@@ -37,7 +37,8 @@ class Page:
     """One page as its author wrote it; `source` is the Jinja text, its lines numbered as in the file.
 
     `drawn` says when: `release` with every new release, `always` at the end of every run, however it ended. `mailed`
-    says when people get it: with each `release`, `daily`, or `never`.
+    says when people get it: with each `release`, `daily` (with the first of a day; one that is always drawn, with the
+    day's exports), or `never`.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """The daily exports: the day's rows and no others, whole files or none, every day once."""
 
 import csv
+import json
 import resource
 import signal
 from collections.abc import Iterator
@@ -14,12 +15,15 @@ from flows.chores import export_chore
 from flows.exports import write_exports
 from flows.job import open_job
 from flows.steps import plain_step
-from lake.errors import SettingsError
+from lake.errors import SettingsError, TableError
+from lake.objects import Objects
 from lake.operations import show_operations
 from lake.project import open_project
 from lake.run import begin_run
 from lake.settings import Settings
+from lake.store_settings import open_store
 from tests.platform_parts import FIRST, ask, chore_at, clock_at, deliver, run_at, write_platform_shop
+from tests.store_parts import make_bucket, store_settings
 
 LAST_OF_THE_DAY = datetime(2026, 11, 18, 18, 29, 58, tzinfo=UTC)  # two seconds to midnight in India
 SMALL = 256  # bytes a file may have on a disk that is about to be full
@@ -57,8 +61,8 @@ def full_disk() -> Iterator[None]:
 
 def test_exports_hold_one_day_of_the_projects_zone(shop: Path) -> None:
     """A row two seconds before midnight in India is of that day, one two seconds after is not; none is in two files."""
-    chore_at(shop, FIRST + timedelta(days=3), export_chore(date(2026, 11, 18), shop / "out"))
-    chore_at(shop, FIRST + timedelta(days=3), export_chore(date(2026, 11, 19), shop / "out"))
+    chore_at(shop, FIRST + timedelta(days=3), export_chore(date(2026, 11, 18), str(shop / "out")))
+    chore_at(shop, FIRST + timedelta(days=3), export_chore(date(2026, 11, 19), str(shop / "out")))
 
     first, second = (read(shop / "out" / day / "ingestion_logs.csv") for day in ("2026-11-18", "2026-11-19"))
     assert [row["origin"] for row in first] == ["incoming/orders-1.csv", "incoming/orders-2.csv"]
@@ -71,7 +75,7 @@ def test_exports_hold_one_day_of_the_projects_zone(shop: Path) -> None:
 
 def test_exports_of_a_silent_day_have_their_header(shop: Path) -> None:
     """A day on which nothing happened gives two files with the header alone."""
-    chore_at(shop, FIRST + timedelta(days=3), export_chore(date(2020, 1, 1), shop / "out"))
+    chore_at(shop, FIRST + timedelta(days=3), export_chore(date(2020, 1, 1), str(shop / "out")))
 
     for name, column in (("ingestion_logs.csv", "batch_id"), ("alerts.csv", "breach_key")):
         lines = (shop / "out/2020-01-01" / name).read_text().splitlines()
@@ -97,10 +101,10 @@ def test_exports_on_a_full_disk_keep_the_files_there_were(shop: Path, tmp_path: 
     day = date(2026, 11, 18)
     with open_job(project, Settings.read(shop), run, plain_step) as job:
         show_operations(job.session, job.store, {})
-        first, *_ = write_exports(job, day, tmp_path)
+        first = Path(write_exports(job, day, str(tmp_path))[0])
         before = first.read_bytes()
         with full_disk(), pytest.raises(SettingsError, match="export-unwritable"):
-            write_exports(job, day, tmp_path)
+            write_exports(job, day, str(tmp_path))
 
     assert first.read_bytes() == before
     assert len(before) > SMALL
@@ -112,7 +116,7 @@ def test_exports_that_fail_are_told_and_written_down(shop: Path, tmp_path: Path)
     (tmp_path / "taken").write_text("a file where a folder should be")
 
     with pytest.raises(SettingsError, match="cannot be written"):
-        chore_at(shop, FIRST + timedelta(days=8), export_chore(date(2026, 11, 18), tmp_path / "taken"))
+        chore_at(shop, FIRST + timedelta(days=8), export_chore(date(2026, 11, 18), str(tmp_path / "taken")))
 
     failed = (
         "select outcome from ops.pipeline_metrics where step = 'run' and pipeline = 'daily-exports' order by ended_at"
@@ -135,7 +139,29 @@ def test_exports_put_no_formula_into_a_spreadsheet(tmp_path: Path) -> None:
             select 'r' as run_id, '@x' as rule, -1.5 as measured, timestamptz '2026-11-18 05:00:00+00' as at;
             """
         )
-        log, alerts = write_exports(job, date(2026, 11, 18), tmp_path)
+        log, alerts = map(Path, write_exports(job, date(2026, 11, 18), str(tmp_path)))
 
     assert [(row["origin"], row["read_count"]) for row in read(log)] == [("'=1+1", "-7")]
     assert [(row["rule"], row["measured"]) for row in read(alerts)] == [("'@x", "-1.5")]
+
+
+def test_exports_go_to_a_bucket_where_one_is_set(shop: Path, s3_endpoint: str, tmp_path: Path) -> None:
+    """With SLUICE_EXPORTS_TO a bucket they are objects of it; a day again replaces them; no bucket is one error."""
+    chore_at(shop, FIRST + timedelta(days=3), export_chore(date(2026, 11, 18), str(tmp_path)))
+    bucket = f"s3://{make_bucket(s3_endpoint)}/reports"
+    lines = store_settings(s3_endpoint) | {"SLUICE_EXPORTS_TO": bucket}
+    settings = shop / ".env"
+    settings.write_text("".join(f"{name}={json.dumps(value)}\n" for name, value in lines.items()))
+    try:
+        for _ in range(2):
+            said = chore_at(shop, FIRST + timedelta(days=3), export_chore(date(2026, 11, 18), None))
+        with pytest.raises(TableError, match="store-bucket-missing"):
+            chore_at(shop, FIRST + timedelta(days=3), export_chore(date(2026, 11, 18), "s3://no-such-bucket/x"))
+        objects = Objects(bucket, open_store(bucket, Settings.read(shop)).options)
+    finally:
+        settings.unlink()
+
+    assert said == [f"{bucket}/2026-11-18/{name}" for name in ("ingestion_logs.csv", "alerts.csv")]
+    assert [found.key for found in objects.list()] == ["2026-11-18/alerts.csv", "2026-11-18/ingestion_logs.csv"]
+    kept = b"".join(objects.chunks("2026-11-18/ingestion_logs.csv"))
+    assert kept == (tmp_path / "2026-11-18/ingestion_logs.csv").read_bytes()

@@ -78,14 +78,14 @@ DAMAGES = {
         f"delete from {{table}} {THIRD}",
     ],
     "marts.incidents_open": [
-        "update {table} set past_sla_hours = null where is_past_sla",
+        "update {table} set sla_hours = sla_hours + 1 where rowid > 3",
         "update {table} set manager_id = null",
     ],
     "marts.incident_summary": [
         f"update {{table}} set resolved_count = resolved_count + 1 {FIRST}",
         f"update {{table}} set open_past_sla_count = open_count + 1 {SECOND}",
         "update {table} set median_resolution_hours = null",
-        "delete from {table} where period = 'week' and rowid > 150",
+        "delete from {table} where period = 'week' and rowid between 151 and 380",
         "update {table} set resolved_late_count = incident_count where rowid > 20",
     ],
     "marts.expense_summary": [

@@ -90,7 +90,7 @@ def test_store_settings_of_the_environment_come_before_those_of_the_file(tmp_pat
 def test_store_settings_that_are_missing_are_named(tmp_path: Path, left_out: tuple[str, ...], message: str) -> None:
     """A setting that the store takes is asked for by name; nothing goes looking for it."""
     lines = {name: value for name, value in MINIO.items() if name not in left_out}
-    with pytest.raises(SettingsError, match=f"The lake is s3://shop, and {message}") as raised:
+    with pytest.raises(SettingsError, match=f"s3://shop is to be used, and {message}") as raised:
         store_of(tmp_path, LAKE_URI="s3://shop", **lines)
     assert SECRET not in str(raised.value)
 

@@ -19,6 +19,20 @@ with incidents as (
     select * from marts.incidents_open
 ),
 
+-- the newest event is of this run
+run as (
+    select max(log.at) as looked_at from ops.audit_log as log
+),
+
+late as (
+    select
+        incidents.*,
+        (epoch_us(run.looked_at) - epoch_us(incidents.opened_at)) / 3600000000 as open_hours,
+    from incidents
+    cross join run
+    where incidents.is_past_sla
+),
+
 incident_past_sla as (
     select
         incident_id || ', ' || department_name as subject,
@@ -28,10 +42,9 @@ incident_past_sla as (
         printf(
             '%s incident (%s) of %s is open for %.1f hours; it was to be resolved in %d.',
             upper(left(severity, 1)) || substr(severity, 2), category, owner_id,
-            cast(open_hours as double), sla_hours
+            open_hours, sla_hours
         ) as message,
-    from incidents
-    where is_past_sla
+    from late
 )
 
 select * from incident_past_sla

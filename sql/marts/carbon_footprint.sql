@@ -11,7 +11,9 @@ metrics:
     formula: sum(invoice kwh * days in the month / days of the invoice)
     unit: kWh
   - name: kg_co2e
-    description: Carbon dioxide equivalent of it; none where the grid region has no factor.
+    description: >
+      Carbon dioxide of it by the grid's published factor, which counts CO2 alone; none where the
+      grid region has no factor.
     formula: kwh * kg_co2e_per_kwh
     unit: kg CO2e
   - name: kwh_per_m2

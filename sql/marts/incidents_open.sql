@@ -1,16 +1,14 @@
 /*
-description: The incidents open at the run's instant, when they are due and who hears of it.
+description: >
+  The incidents open at the run's instant, when they are due and who hears of it. No hours are
+  counted here: rows change when an incident does or its time is over, and not with every look.
 grain: one row per incident_id
 owner: quality-safety
 metrics:
-  - name: open_hours
-    description: Hours since the first report; opening an incident again does not start anew.
-    formula: run_started_at - opened_at
-    unit: hours
-  - name: past_sla_hours
-    description: Hours since it should have been resolved; none while there is time.
-    formula: run_started_at - opened_at - sla_hours
-    unit: hours
+  - name: is_past_sla
+    description: >
+      Whether it should have been resolved by now; opening it again gives it no more time.
+    formula: run_started_at > opened_at + sla_hours
 */
 with incidents as (
     select * from staging.stg_incidents
@@ -25,39 +23,26 @@ departments as (
     select * from staging.stg_departments
 ),
 
-measured as (
-    select
-        *,
-        epoch_us(getvariable('run_started_at')) - epoch_us(opened_at) as open_microseconds,
-        epoch_us(getvariable('run_started_at')) - epoch_us(due_at) as late_microseconds,
-    from incidents
-),
-
 incidents_open as (
     select
-        measured.incident_id,
-        measured.opened_month,
-        measured.department_id,
-        coalesce(departments.department_name, measured.department_id) as department_name,
-        measured.category,
-        measured.severity,
-        measured.owner_id,
-        coalesce(measured.manager_id, staff.manager_id) as manager_id,
-        measured.opened_at,
-        measured.sla_hours,
-        measured.due_at,
-        measured.is_reopened,
-        measured.late_microseconds > 0 as is_past_sla,
-        cast(measured.open_microseconds / 3600000000 as decimal(12, 2)) as open_hours,
-        case
-            when measured.late_microseconds > 0
-                then cast(measured.late_microseconds / 3600000000 as decimal(12, 2))
-        end as past_sla_hours,
-    from measured
+        incidents.incident_id,
+        incidents.opened_month,
+        incidents.department_id,
+        coalesce(departments.department_name, incidents.department_id) as department_name,
+        incidents.category,
+        incidents.severity,
+        incidents.owner_id,
+        coalesce(incidents.manager_id, staff.manager_id) as manager_id,
+        incidents.opened_at,
+        incidents.sla_hours,
+        incidents.due_at,
+        incidents.is_reopened,
+        incidents.due_at < getvariable('run_started_at') as is_past_sla,
+    from incidents
     left join staff
-        on measured.owner_id = staff.staff_id
+        on incidents.owner_id = staff.staff_id
     left join departments
-        on measured.department_id = departments.department_id
+        on incidents.department_id = departments.department_id
 )
 
 select * from incidents_open
