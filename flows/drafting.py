@@ -20,6 +20,7 @@ from lake.sources.first_answer import Request, fetch_answer
 STANDARD_OUTPUT = "-"
 SCHEMA_ENDINGS = (".sql", ".ddl", ".prisma")
 SECRET = re.compile(r"\$\{([A-Za-z][A-Za-z0-9_-]*)\}")
+SQLITE_BEGINS = b"SQLite format 3\0"
 LARGEST_SCHEMA = 4 << 20  # bytes; a larger JSON file is data
 
 
@@ -47,12 +48,17 @@ class Draft:
 
 def is_target(target: str) -> bool:
     """Says whether there is anything to draft from."""
-    return is_url(target) or glob.has_magic(target) or Path(target).exists()
+    return is_url(target) or is_database(target) or glob.has_magic(target) or Path(target).exists()
 
 
 def is_url(target: str) -> bool:
     """Says whether a target is an address."""
     return target.startswith(("http://", "https://"))
+
+
+def is_database(target: str) -> bool:
+    """Says whether a target is a table of a database server."""
+    return target.startswith(("postgresql://", "postgres://"))
 
 
 def write_drafts(workplace: Workplace, target: str, wishes: Wishes) -> list[Path]:
@@ -112,10 +118,14 @@ def editor_schema_text() -> str:
 
 
 def make_drafts(workplace: Workplace, target: str, wishes: Wishes, editor: str | None) -> list[Draft]:
-    """Gives the proposals for a target: an address, a schema, a file, a folder or a pattern."""
+    """Gives the proposals for a target: an address, a table of a database, a schema, a file, a folder or a pattern."""
     if is_url(target):
         return [_from_url(workplace, target, wishes, editor)]
+    if is_database(target):
+        return [_from_table(workplace, target, wishes, editor)]
     path = Path(target)
+    if path.is_file() and _is_sqlite(path):
+        return [_from_table(workplace, target, wishes, editor)]
     if path.is_file() and _is_schema(path):
         return _from_schema(workplace, path, wishes, editor)
     with Session(Settings.read(workplace.project).limits) as session:
@@ -165,6 +175,24 @@ def _from_schema(workplace: Workplace, path: Path, wishes: Wishes, editor: str |
         Draft(name, draft_from_schema(table, place, name=name, editor_schema=editor))
         for name, table in zip(named, chosen, strict=True)
     ]
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(SQLITE_BEGINS)) == SQLITE_BEGINS
+
+
+def _from_table(workplace: Workplace, target: str, wishes: Wishes, editor: str | None) -> Draft:
+    from lake.drafting.from_table import draft_from_table
+    from lake.odcs.servers.postgresql import read_address
+    from lake.odcs.servers.sqlite import file_server
+    from lake.sources.database.first_look import look_at_table
+
+    is_server = is_database(target)
+    server = read_address(target) if is_server else file_server(_in_project(workplace, target), wishes.table)
+    table = look_at_table(server, workplace.project, open_vault(workplace.project))
+    name = wishes.source or snake_case(table.name) or "source"
+    return Draft(name, draft_from_table(table, server, name=name, editor_schema=editor))
 
 
 def _from_url(workplace: Workplace, target: str, wishes: Wishes, editor: str | None) -> Draft:

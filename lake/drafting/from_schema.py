@@ -46,7 +46,7 @@ def draft_from_schema(
     is_json = Path(place.shown).suffix.lower() in JSON_ENDINGS
     source = name or snake_case(table.name) or "source"
     names = own_names([column.name for column in table.columns])
-    rules, notes = _rules(table, names)
+    rules, notes = schema_rules(table, names)
     form = "jsonl" if is_json else "csv"
     folder = Noted(f"inbox/{source}/*.{form}", ("where the data come from is not in the schema: fill in",))
     policy = ("a key that is optional may be missing from a whole delivery",)
@@ -55,7 +55,7 @@ def draft_from_schema(
         origin=f"'{table.name}' of {place.shown}",
         description=sentence(table.description or f"Rows of {table.name}, as the operational system holds them"),
         server={"server": "deliveries", "type": "local", "path": folder, "format": form},
-        properties=[_property(table, column, names) for column in table.columns],
+        properties=schema_properties(table, names),
         extras={
             "authoritativeDefinitions": [{"url": place.url(table), "type": "schema"}],
             **({"quality": rules} if rules else {}),
@@ -64,6 +64,11 @@ def draft_from_schema(
         notes=tuple(f"Not in this contract: {note}." for note in (*table.notes, *notes)),
     )
     return render_contract(draft, editor_schema)
+
+
+def schema_properties(table: OperationalTable, names: Mapping[str, str]) -> list[Noted | dict[str, object]]:
+    """Gives the columns of a table as properties of a contract, under names of ours."""
+    return [_property(table, column, names) for column in table.columns]
 
 
 def _property(
@@ -103,21 +108,25 @@ def _with_default(
     return tried, []
 
 
-def _rules(table: OperationalTable, names: Mapping[str, str]) -> tuple[list[dict[str, object]], list[str]]:
-    """Gives the rules over our names, and those that name what is no column."""
+def schema_rules(
+    table: OperationalTable, names: Mapping[str, str], *, has_lines: bool = True
+) -> tuple[list[dict[str, object]], list[str]]:
+    """Gives the rules over our names, and those that name what is no column; `has_lines` where people wrote them."""
     found: dict[str, dict[str, object]] = {}
     lost: list[str] = []
     for rule in table.rules:
         expression = _renamed(rule, {name.lower(): own for name, own in names.items()})
         if expression is None:
-            lost.append(f"the check '{rule.expression}' of line {rule.line}")
+            lost.append(f"the check '{rule.expression}'" + (f" of line {rule.line}" if has_lines else ""))
             continue
         name = next(name for name in _candidates(rule.name) if name not in found)
         found[name] = {
             "name": name,
             "type": "custom",
             "engine": "duckdb",
-            "description": f"As {table.path.name} declares it on line {rule.line}.",
+            "description": (
+                f"As {table.path.name} declares it on line {rule.line}." if has_lines else "As the database checks it."
+            ),
             "implementation": expression,
         }
     return list(found.values()), lost

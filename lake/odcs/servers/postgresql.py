@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lake.contract import Server
+from lake.errors import ContractError
 from lake.odcs.changes import CAPTURE
 from lake.odcs.document import Part, check_keys
 from lake.odcs.properties import custom_properties
@@ -15,6 +17,7 @@ POSTGRESQL_KEYS = (
     *("server", "type", "host", "port", "database", "schema"),
     *("id", "description", "environment", "roles", "customProperties"),
 )
+USUAL_PORT, USUAL_SCHEMA = 5432, "public"
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 HERE = ("localhost", "127.0.0.1", "::1")  # and every path of a socket: where nothing travels
 CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -48,11 +51,36 @@ def read_postgresql(server: Part) -> Server:
     _check_capture(server, options)
     if "user" in options and "userSecret" in options:
         raise unfit(server, "'user' and 'userSecret' are both given.", "Keep one of the two.")
-    is_here = host in HERE or host.startswith("/")
     told = {"host": host, "port": port, "database": server.text("database"), "schema": server.text("schema")}
-    told["sslMode"] = options.get("sslMode", "prefer" if is_here else "require")
-    place = f"postgresql://{host}:{port}/{server.text('database')}"
-    return Server("postgresql", place, "parquet", {**options, **told})
+    return _server({**options, **told})
+
+
+def read_address(target: str) -> Server:
+    """Reads `postgresql://user@host:5432/database/schema.table?passwordSecret=NAME`, as a draft is asked for by.
+
+    What follows the question mark are custom properties. Raises ContractError for a password, and for what cannot be.
+    """
+    url = urlsplit(target)
+    database, _, name = unquote(url.path.strip("/")).partition("/")
+    schema, dot, table = name.rpartition(".")
+    given = dict(parse_qsl(url.query))
+    wrong = [key for key in given if key not in POSTGRESQL_KINDS]
+    if url.password or not url.hostname or not database or not table or wrong:
+        fault = "holds a password" if url.password else f"has the unknown '{wrong[0]}'" if wrong else "names no table"
+        told = target.replace(url.password or " ", "***")
+        cure = "Write 'postgresql://user@host:5432/database/schema.table?passwordSecret=NAME', the name of the secret."
+        raise ContractError("option-unfit", f"'{told}' {fault}.", cure=cure)
+    place = {"host": url.hostname, "port": str(url.port or USUAL_PORT), "database": database, "table": table}
+    user = {"user": unquote(url.username)} if url.username else {}
+    return _server({**given, **user, **place, "schema": schema if dot else USUAL_SCHEMA})
+
+
+def _server(options: Mapping[str, str]) -> Server:
+    """Gives the server of complete options; over a network a connection is encrypted unless they say otherwise."""
+    host = options["host"]
+    usual = "prefer" if host in HERE or host.startswith("/") else "require"
+    place = f"postgresql://{host}:{options['port']}/{options['database']}"
+    return Server("postgresql", place, "parquet", {"sslMode": usual, **options})
 
 
 def _check_capture(server: Part, options: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from lake.contract import Server
+from lake.errors import ContractError
 from lake.odcs.document import Part, check_keys
 from lake.odcs.servers.database import CHOICES as READING_CHOICES
 from lake.odcs.servers.database import READING_KINDS, read_database, unfit
@@ -22,6 +23,14 @@ SQLITE_KINDS: Mapping[str, Kind] = {
 def is_sqlite(server: Part) -> bool:
     """Says whether a server of type `custom` is an SQLite file."""
     return server.text("format").lower() == SQLITE
+
+
+def file_server(path: str, table: str) -> Server:
+    """Gives the server of a table in a file, as a draft is asked for by."""
+    if not table:
+        cure = "Add '--table NAME'."
+        raise ContractError("option-unfit", f"'{path}' is an SQLite file, which may hold several tables.", cure=cure)
+    return Server(SQLITE, path, "parquet", {"table": table})
 
 
 def read_sqlite(server: Part) -> Server:

@@ -201,7 +201,7 @@ def _connect(visit: Visit, settings: dict[str, str], **more: Any) -> "connection
     import psycopg2
 
     return psycopg2.connect(
-        connection_string(read_endpoint(visit.contract), visit),
+        connection_string(read_endpoint(visit.contract), visit.secrets),
         **more,
         client_encoding="UTF8",
         options=" ".join(f"-c {name}={value}" for name, value in settings.items()),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
@@ -9,9 +10,9 @@ import pyarrow as pa
 from lake.engine import quote
 from lake.errors import SourceError
 from lake.odcs.document import did_you_mean
+from lake.secrets import Secrets
 from lake.sources.database.client import Client
 from lake.sources.database.endpoint import Endpoint
-from lake.sources.visit import Visit
 
 QUERY_NAME = "asked"
 
@@ -55,8 +56,12 @@ class Bounds:
 class Dialect(Protocol):
     """One kind of database."""
 
-    def open(self, endpoint: Endpoint, visit: Visit) -> Client:
+    def open(self, endpoint: Endpoint, project: Path, secrets: Secrets) -> Client:
         """Gives a connection that sees the database as it is at this moment, until it is closed."""
+        ...
+
+    def declared(self, client: Client, endpoint: Endpoint) -> str:
+        """Gives SQL that declares the table as the database has it, comments and constraints included."""
         ...
 
     def describe(self, client: Client, endpoint: Endpoint) -> Table:

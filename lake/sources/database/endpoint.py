@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lake.contract import Column, Contract
+from lake.contract import Column, Contract, Server
 from lake.odcs.servers.database import WHOLE_NUMBERS
 
 DEFAULT_ROWS, DEFAULT_BYTES = "1000000", str(256 << 20)  # of one batch: what a kill may cost, and what landing weighs
@@ -49,15 +49,20 @@ class Endpoint:
 
 def read_endpoint(contract: Contract) -> Endpoint:
     """Gives the table of a contract."""
-    options = contract.server.options
-    is_full = contract.load == "replace" or options.get("mode") == "full"
+    is_full = contract.load == "replace" or contract.server.options.get("mode") == "full"
     mark = None if is_full or contract.watermark is None else contract.column(contract.watermark)
+    return endpoint_of(contract.server, mark, contract.lateness)
+
+
+def endpoint_of(server: Server, mark: Column | None = None, lateness: str | None = None) -> Endpoint:
+    """Gives the table of a server, which needs no contract to be looked at."""
+    options = server.options
     return Endpoint(
-        place=contract.server.path,
+        place=server.path,
         table=options.get("table"),
         query=options.get("query"),
         mark=mark,
-        lateness=contract.lateness,
+        lateness=lateness,
         overlap=int(options.get("overlap", 0)),
         start_at=options.get("startAt"),
         reads_all_columns=options.get("columns", "all") == "all",

@@ -103,7 +103,7 @@ class _Reading:
 
     def _pass(self) -> Iterator[Delivery]:
         """Gives the batches of one snapshot that hold what raw lacks."""
-        with self.dialect.open(self.endpoint, self.visit) as client:
+        with self.dialect.open(self.endpoint, self.visit.project, self.visit.secrets) as client:
             table = self.dialect.describe(client, self.endpoint)
             ranges = find_ranges(client, self.dialect, table, self.endpoint, self.visit.contract, self.visit.since)
             self.parts = {wanted.label: self.parts.get(wanted.label, []) for wanted in ranges}

@@ -1,15 +1,17 @@
 """PostgreSQL: one snapshot, settings that change no text, and every type as something that loses nothing."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pyarrow as pa
 
 from lake.engine import literal, quote
 from lake.errors import SourceError
+from lake.secrets import Secrets
 from lake.sources.database.client import Client, open_postgresql
+from lake.sources.database.declaring import declare_table
 from lake.sources.database.dialect import Bounds, Table, TableColumn, missing_table, query_relation
 from lake.sources.database.endpoint import Endpoint
-from lake.sources.visit import Visit
 
 CONNECT_SECONDS = 10
 ALIVE: Mapping[str, str] = {  # a peer that is gone without a word is noticed within half a minute
@@ -63,9 +65,9 @@ from pg_catalog.pg_attribute where attrelid = {table} and attnum > 0 and not att
 class PostgreSQL:
     """The dialect."""
 
-    def open(self, endpoint: Endpoint, visit: Visit) -> Client:
+    def open(self, endpoint: Endpoint, project: Path, secrets: Secrets) -> Client:  # noqa: ARG002  # the protocol's
         """Gives a connection whose snapshot begins with the first thing that is asked of it."""
-        client = open_postgresql(connection_string(endpoint, visit), endpoint.place)
+        client = open_postgresql(connection_string(endpoint, secrets), endpoint.place)
         try:
             pin(client, endpoint)
         except BaseException:
@@ -78,14 +80,13 @@ class PostgreSQL:
         if endpoint.query is not None:
             relation = query_relation(endpoint)
             return Table(relation, _columns(client, _of_query(client, relation)))
-        schema, name = endpoint.options["schema"], str(endpoint.table)
-        relation = f"{quote(schema)}.{quote(name)}"
-        ((number,),) = client.rows(f"select to_regclass({literal(relation)})::oid::bigint")
-        if number is None:
-            listed = "select relname::text from pg_catalog.pg_class where relkind in ('r', 'v', 'm', 'p', 'f')"
-            rows = client.rows(f"{listed} and relnamespace = to_regnamespace({literal(quote(schema))}) order by 1")
-            raise missing_table(endpoint, [row[0] for row in rows])
-        return Table(relation, _columns(client, OF_TABLE.format(table=number)))
+        relation = f"{quote(endpoint.options['schema'])}.{quote(str(endpoint.table))}"
+        return Table(relation, _columns(client, OF_TABLE.format(table=find_table(client, endpoint, relation))))
+
+    def declared(self, client: Client, endpoint: Endpoint) -> str:
+        """Gives the table as the catalogue has it."""
+        relation = f"{quote(endpoint.options['schema'])}.{quote(str(endpoint.table))}"
+        return declare_table(client, relation, find_table(client, endpoint, relation))
 
     def mark(self, column: TableColumn, endpoint: Endpoint) -> str:
         """Gives the column itself, so that an index on it serves; raises SourceError when it cannot be compared."""
@@ -126,14 +127,14 @@ class PostgreSQL:
         return client.stream(query, {"adbc.postgresql.batch_size_hint_bytes": str(endpoint.fetch_bytes)})
 
 
-def connection_string(endpoint: Endpoint, visit: Visit) -> str:
+def connection_string(endpoint: Endpoint, secrets: Secrets) -> str:
     """Gives what libpq connects by; raises SettingsError when a secret that the contract names is not set."""
     options = endpoint.options
     told = {"host": options["host"], "port": options["port"], "dbname": options["database"]}
     if "userSecret" in options or "user" in options:
-        told["user"] = _reveal(visit, options["userSecret"]) if "userSecret" in options else options["user"]
+        told["user"] = _reveal(secrets, options["userSecret"]) if "userSecret" in options else options["user"]
     if "passwordSecret" in options:
-        told["password"] = _reveal(visit, options["passwordSecret"])
+        told["password"] = _reveal(secrets, options["passwordSecret"])
     told |= {"sslmode": options["sslMode"], "connect_timeout": str(CONNECT_SECONDS), "application_name": "sluice"}
     told |= {"sslrootcert": options["sslRootCertificate"]} if "sslRootCertificate" in options else {}
     return " ".join(f"{name}='{_escaped(value)}'" for name, value in {**told, **ALIVE}.items())
@@ -148,9 +149,20 @@ def pin(client: Client, endpoint: Endpoint) -> None:
     client.rows(f"select {pinned}")
 
 
-def _reveal(visit: Visit, name: str) -> str:
+def find_table(client: Client, endpoint: Endpoint, relation: str) -> int:
+    """Gives the number of a table in the catalogue; raises SourceError when there is none."""
+    ((number,),) = client.rows(f"select to_regclass({literal(relation)})::oid::bigint")
+    if number is None:
+        schema = literal(quote(endpoint.options["schema"]))
+        listed = "select relname::text from pg_catalog.pg_class where relkind in ('r', 'v', 'm', 'p', 'f')"
+        rows = client.rows(f"{listed} and relnamespace = to_regnamespace({schema}) order by 1")
+        raise missing_table(endpoint, [row[0] for row in rows])
+    return int(number)
+
+
+def _reveal(secrets: Secrets, name: str) -> str:
     """Gives a secret without the line feed that files of secrets end in."""
-    return visit.secrets.guard(visit.secrets.reveal(name).strip())
+    return secrets.guard(secrets.reveal(name).strip())
 
 
 def _escaped(value: str) -> str:

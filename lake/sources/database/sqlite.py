@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 
 from lake.engine import literal, quote
 from lake.errors import SourceError
+from lake.secrets import Secrets
 from lake.sources.database.client import Client, open_sqlite
 from lake.sources.database.dialect import Bounds, Table, TableColumn, missing_table, query_relation
 from lake.sources.database.endpoint import Endpoint
-from lake.sources.visit import Visit
 
 BATCH_ROWS = 16_384
 MOMENT = "%Y-%m-%d %H:%M:%f"  # what moments are compared as: UTC, to the millisecond, whatever way they are written in
@@ -31,9 +31,9 @@ EXACT = """case typeof({0})
 class SQLite:
     """The dialect."""
 
-    def open(self, endpoint: Endpoint, visit: Visit) -> Client:
+    def open(self, endpoint: Endpoint, project: Path, secrets: Secrets) -> Client:  # noqa: ARG002  # the protocol's
         """Gives a connection that reads one state of the file; raises SourceError when there is no such file."""
-        path = visit.project / endpoint.place
+        path = project / endpoint.place
         if not path.is_file():
             raise SourceError(
                 "source-missing",
@@ -59,6 +59,13 @@ class SQLite:
             for name, kind, required in rows
         ]
         return Table(quote(str(endpoint.table)), tuple(columns))
+
+    def declared(self, client: Client, endpoint: Endpoint) -> str:
+        """Gives what the table was created with."""
+        found = client.rows(f"select sql from sqlite_schema where name = {literal(str(endpoint.table))}")
+        if not found:
+            self.describe(client, endpoint)
+        return f"{found[0][0]};"
 
     def mark(self, column: TableColumn, endpoint: Endpoint) -> str:
         """Gives the column, for a moment as text that orders as moments do."""
