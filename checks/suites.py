@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -99,7 +100,7 @@ def sections(suite: Suite) -> Iterator[tuple[str, Any, int]]:
 
 def _load_yaml(suite: Suite) -> object:
     try:
-        return YAML().load(suite.sodacl)
+        return _parsed(suite.sodacl)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else mark.line + 1
@@ -108,6 +109,11 @@ def _load_yaml(suite: Suite) -> object:
         raise ModelError("check-file-invalid", message, path=suite.path, line=suite.line_in_file(line)) from error
     except YAMLError as error:
         raise ModelError("check-file-invalid", f"This is no YAML: {error}.", path=suite.path, line=1) from error
+
+
+@lru_cache(maxsize=512)  # each file is asked for its sections and for its checks; nobody changes what is given
+def _parsed(text: str) -> object:
+    return YAML().load(text)
 
 
 def _require_section(suite: Suite, title: str, line: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -148,6 +149,7 @@ def limited(sql: str, limit: int) -> str:
     return f"{sql.rstrip().rstrip(';')}\nlimit {limit}"
 
 
+@lru_cache(maxsize=512)  # each query is asked for its tables and for its limit
 def _parse(sql: str) -> exp.Query:
     try:
         trees = sqlglot.parse(sql, dialect="duckdb")

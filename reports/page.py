@@ -194,7 +194,7 @@ def _fill(page: Page, canvas: Canvas, *, escaped: bool) -> str:
     return Markup(body) if escaped else body  # drawn by templates that escape
 
 
-@lru_cache(maxsize=2)  # page and mail share one
+@lru_cache(maxsize=64)  # page and mail share one, and runs of one process
 def _template(page: Page, *, escaped: bool) -> Template:
     environment = ImmutableSandboxedEnvironment(
         loader=FunctionLoader(lambda _: (page.source, str(page.path), None)),

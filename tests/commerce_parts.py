@@ -41,11 +41,14 @@ class BodyRun:
         return frame.cast(pl.String).unique(maintain_order=True)
 
 
-def make_project(folder: Path) -> Path:
-    """Copies the whole project, without a delivery; runs for some marts land only what these need."""
+def make_project(folder: Path, pages: Sequence[str]) -> Path:
+    """Copies the project with some of its pages, without a delivery; runs for some marts land only what these need."""
     project = folder / "project"
-    for part in ("sql", "checks", "reports/pages", "lake/contracts"):
+    for part in ("sql", "checks", "lake/contracts"):
         shutil.copytree(ROOT / part, project / part, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    (project / "reports/pages").mkdir(parents=True)
+    for page in pages:
+        shutil.copy(ROOT / f"reports/pages/{page}.html.j2", project / "reports/pages")
     return project
 
 

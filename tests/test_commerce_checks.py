@@ -277,7 +277,7 @@ DAMAGES = [
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> BodyRun:
-    project = make_project(tmp_path_factory.mktemp("shop"))
+    project = make_project(tmp_path_factory.mktemp("shop"), ["daily_operations"])
     planted = deliver(project, commerce_tables(2_100))
     outcome = run_marts(project, MODELS["marts"], ("daily_operations",))
     assert outcome.failure is None

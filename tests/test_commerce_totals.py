@@ -20,7 +20,7 @@ NAMES = r"cust-\d+@|(Asha|Ravi|Meera|Arjun|Lakshmi|Imran|Kavya|Joseph) (Rao|Shar
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BodyRun]:
-    project = make_project(tmp_path_factory.mktemp("shop"))
+    project = make_project(tmp_path_factory.mktemp("shop"), PAGES)
     planted = deliver(project, commerce_tables(ROWS))
     yield BodyRun(project, planted, run_marts(project, MARTS, PAGES))
 
@@ -281,7 +281,7 @@ DIGESTS = " union all ".join(
 
 def test_commerce_totals_built_in_parts_are_those_built_whole(tmp_path: Path) -> None:
     """An order that moves to another month and money that comes late rebuild some months, and give the whole's rows."""
-    projects = [make_project(tmp_path / name) for name in ("parts", "whole")]
+    projects = [make_project(tmp_path / name, PAGES[2:]) for name in ("parts", "whole")]
     for project in projects:
         planted = deliver(project, commerce_tables(1_400))
     parts = BodyRun(projects[0], planted, run_marts(projects[0], MARTS, PAGES[2:]))

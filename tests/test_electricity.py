@@ -55,7 +55,7 @@ class Meters:
 
 def bare_project(folder: Path) -> Path:
     """Gives the project without its pages, which take their time."""
-    project = make_project(folder)
+    project = make_project(folder, [])
     shutil.rmtree(project / "reports")
     return project
 

@@ -25,7 +25,7 @@ LATE_DAYS = ("2025-10-05", "2025-10-20")
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> BodyRun:
-    project = make_project(tmp_path_factory.mktemp("site"))
+    project = make_project(tmp_path_factory.mktemp("site"), [PAGE])
     planted = deliver(project, events_tables(6_000))
     return BodyRun(project, planted, run_marts(project, (MART,), (PAGE,)))
 
@@ -84,7 +84,7 @@ def test_events_late_rebuild_their_days_only(site: BodyRun, tmp_path_factory: py
     assert [(decision, json.loads(str(days))) for decision, days in built] == [("partitions", list(LATE_DAYS))]
     now = files_by_day(site.project)
     assert {day for day, names in now.items() if names != stood.get(day)} == {f"occurred_on={day}" for day in LATE_DAYS}
-    whole = make_project(tmp_path_factory.mktemp("whole"))
+    whole = make_project(tmp_path_factory.mktemp("whole"), [PAGE])
     deliver(whole, events_tables(6_000))
     late_events(whole / "lake/data/inbox/site_events", "late")
     built_whole = BodyRun(whole, {}, run_marts(whole, (MART,), (PAGE,)))

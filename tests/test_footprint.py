@@ -42,7 +42,7 @@ FACTOR = Decimal("0.710")
 
 @pytest.fixture(scope="module")
 def offices(tmp_path_factory: pytest.TempPathFactory) -> BodyRun:
-    project = make_project(tmp_path_factory.mktemp("offices"))
+    project = make_project(tmp_path_factory.mktemp("offices"), ["sustainability"])
     planted = deliver(project, footprint_tables(3_000))
     with metered(project, 4_000):
         return BodyRun(project, planted, run_marts(project, (*MARTS, *METERED), ("sustainability",)))

@@ -44,7 +44,7 @@ class Job:
 
 def run(project: Path) -> Outcome:
     place = open_project(project)
-    return run_pipeline(place, Settings.read(place.root), begin_run("tester"), (), (), plain_step)
+    return run_pipeline(place, Settings.read(place.root), begin_run("tester"), tuple(GRAINS), (), plain_step)
 
 
 def deliver(project: Path, name: str, **how: object) -> PlantedFaults:
@@ -59,8 +59,10 @@ def deliver(project: Path, name: str, **how: object) -> PlantedFaults:
 @pytest.fixture(scope="module")
 def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Job]:
     project = tmp_path_factory.mktemp("sales-job") / "project"
-    for part in ("sql", "checks", "lake/contracts", "reports/pages"):
+    for part in ("sql", "checks", "lake/contracts"):
         shutil.copytree(ROOT / part, project / part, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    (project / "reports/pages").mkdir(parents=True)
+    shutil.copy(ROOT / "reports/pages/sales_controls.html.j2", project / "reports/pages")
     planted = deliver(project, "first", rows=6_000, seed=5, start=date(2025, 1, 1), days=90)
     yield Job(project, planted, run(project))
 

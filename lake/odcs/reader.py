@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -61,6 +62,11 @@ def read_contract(path: Path) -> Contract:
     except (OSError, UnicodeDecodeError) as error:
         cure = "A contract is a readable file in UTF-8."
         raise ContractError("contract-unreadable", f"Cannot read it: {error}.", cure=cure, path=path) from error
+    return _read(path, text, hashlib.sha256(data).hexdigest())
+
+
+@lru_cache(maxsize=256)  # a loop that looks at its sources every few seconds reads the same text each time
+def _read(path: Path, text: str, digest: str) -> Contract:
     document = read_document(path, text)
     _check_version(document)
     for table in document.each("schema"):
@@ -68,7 +74,7 @@ def read_contract(path: Path) -> Contract:
     errors = schema_errors(document)
     check_shape(document, errors)
     check_keys(document, odcs_schema()["properties"], "the contract")
-    contract = _contract(document, hashlib.sha256(data).hexdigest())
+    contract = _contract(document, digest)
     check_servers(document, contract)
     check_rest(document, errors)
     is_captured = any(server.options.get("mode") == CAPTURE for server in contract.servers)
