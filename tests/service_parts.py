@@ -63,6 +63,8 @@ schema:
       - {name: note, logicalType: string, description: What was said.}
 """
 
+CSV = b"visit_id,came_on,paid,note\nV-1,2026-01-02,1.5,\nV-2,never,1.5,\n"
+
 
 def make_project(folder: Path) -> Path:
     """A project with one contract that takes files and posts alike."""
@@ -121,6 +123,15 @@ class Served:
 
     def post(self, rows, **options) -> httpx.Response:
         return httpx.post(f"{self.url}/v1/visits", json=rows, timeout=30, **options)
+
+
+def send(service: Served, body: bytes, kind: str | None = "application/json", **headers: str) -> httpx.Response:
+    given = {"content-type": kind} if kind else {}
+    return httpx.post(f"{service.url}/v1/visits", content=body, headers=given | headers, timeout=30)
+
+
+def upload(service: Served, name: str, content: bytes, **options) -> httpx.Response:
+    return httpx.post(f"{service.url}/v1/visits/files", files={"file": (name, content)}, timeout=30, **options)
 
 
 @contextmanager

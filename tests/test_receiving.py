@@ -160,8 +160,8 @@ def test_receiving_a_segment_is_closed_when_it_is_full(project: Path, folder: Pa
     with spooling(folder, segment_bytes=300) as spool:
         for number in range(6):
             keep(spool, f"{number}" * 100)
-        assert len(segments(folder, ".closed")) == 3
-        assert len(taken(project)) == 6
+    assert len(segments(folder, ".closed")) == 3
+    assert len(taken(project)) == 6
 
 
 def test_receiving_a_key_brings_one_receipt(project: Path, folder: Path) -> None:

@@ -1,10 +1,11 @@
 """Reading what a request brings: its body within limits, its type, its key."""
 
 import hashlib
+from collections.abc import Callable
 
 from fastapi import Request
 
-from flows.service.state import Door, Service
+from flows.service.state import Door
 from lake.errors import SourceError
 from lake.receiving.bodies import split_body, too_large, too_many_rows, unzip_body
 from lake.receiving.spool import Post
@@ -13,7 +14,7 @@ LONGEST_KEY = 255
 IDEMPOTENCY_KEY = "idempotency-key"
 
 
-async def read_body(request: Request, most_bytes: int) -> bytes:
+async def read_body(request: Request, most_bytes: int, take_room: Callable[[int], None]) -> bytes:
     """Gives a body as it was sent; raises SourceError as soon as it is larger than what is taken."""
     told = request.headers.get("content-length", "")
     if told.isdecimal() and int(told) > most_bytes:
@@ -23,16 +24,16 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
         size += len(chunk)
         if size > most_bytes:
             raise too_large(most_bytes)
+        take_room(len(chunk))
         parts.append(chunk)
     return b"".join(parts)
 
 
-def make_post(service: Service, door: Door, request: Request, body: bytes) -> Post:
+def make_post(door: Door, request: Request, body: bytes) -> Post:
     """Gives a body's rows, ready to be kept; raises SourceError for what cannot be taken."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding == "gzip":
-        with service.room.holding(door.most_bytes):
-            body = unzip_body(body, door.most_bytes)
+        body = unzip_body(body, door.most_bytes)
     elif encoding != "identity":
         raise SourceError(
             "media-type-unfit", f"The body is encoded as '{encoding}'.", cure="Send it plain, or as 'gzip'."

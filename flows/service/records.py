@@ -27,11 +27,12 @@ async def post_records(source: str, request: Request) -> JSONResponse:
     """
     service: Service = request.app.state.service
     door = service.door(source)
-    with service.room.holding(int(request.headers.get("content-length") or door.most_bytes)):
-        body = await read_body(request, door.most_bytes)
-        is_large = len(body) >= LARGE_BYTES or "content-encoding" in request.headers
-        taken_apart = partial(make_post, service, door, request, body)
-        post = await asyncio.to_thread(taken_apart) if is_large else taken_apart()
+    with service.room.holding() as take_room:
+        body = await read_body(request, door.most_bytes, take_room)
+        is_packed = "content-encoding" in request.headers
+        take_room(door.most_bytes if is_packed else 0)
+        taken_apart = partial(make_post, door, request, body)
+        post = await asyncio.to_thread(taken_apart) if is_packed or len(body) >= LARGE_BYTES else taken_apart()
         keeping = asyncio.wrap_future(service.spool.keep(post))  # whatever the verdicts will be
         verdicts, kept = await asyncio.gather(door.judge.verdicts_on(post.lines), keeping)
     request.state.rows = (verdicts.good_count, len(post.lines) - verdicts.good_count)

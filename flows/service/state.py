@@ -32,24 +32,33 @@ class Door:
     most_file_bytes: int
 
 
-@dataclass
 class Room:
-    """How many bytes of bodies are held at the moment."""
+    """How many bytes of bodies are held in memory at the moment; a sender who is slow holds only what has come."""
 
-    taken: int = 0
+    def __init__(self, most_bytes: int = ROOM_BYTES) -> None:
+        self.taken = 0
+        self._most_bytes = most_bytes
 
     @contextmanager
-    def holding(self, byte_count: int) -> Iterator[None]:
-        """Holds room for a body; raises SettingsError when too many are held at the moment."""
-        if self.taken and self.taken + byte_count > ROOM_BYTES:
-            raise SettingsError(
-                "service-busy", "Too many requests are being taken at once.", cure="Send it again in a second."
-            )
-        self.taken += byte_count
+    def holding(self) -> Iterator[Callable[[int], None]]:
+        """Gives what takes room for more bytes, all of which is given back when the block is left.
+
+        It raises SettingsError when too many are held at the moment.
+        """
+        mine = 0
+
+        def take(byte_count: int) -> None:
+            nonlocal mine
+            if self.taken + byte_count > self._most_bytes and self.taken > mine:
+                message, cure = "Too many requests are being taken at once.", "Send it again in a second."
+                raise SettingsError("service-busy", message, cure=cure)
+            mine += byte_count
+            self.taken += byte_count
+
         try:
-            yield
+            yield take
         finally:
-            self.taken -= byte_count
+            self.taken -= mine
 
 
 @dataclass(frozen=True)

@@ -59,10 +59,11 @@ class Register:
 
     def __init__(self, spool: Path, *, is_durable: bool = False) -> None:
         spool.mkdir(parents=True, exist_ok=True)
-        self._rows = sqlite3.connect(spool / FILE, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        self._rows.execute("pragma journal_mode = wal")
-        self._rows.execute(f"pragma synchronous = {'full' if is_durable else 'normal'}")
-        self._rows.executescript(TABLES)
+        with self._translated():
+            self._rows = sqlite3.connect(spool / FILE, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            self._rows.execute("pragma journal_mode = wal")
+            self._rows.execute(f"pragma synchronous = {'full' if is_durable else 'normal'}")
+            self._rows.executescript(TABLES)
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -85,11 +86,11 @@ class Register:
         """Raises SettingsError when the register's file does not take what the block writes."""
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise SettingsError(
-                "register-unwritable",
-                f"The register of the spool cannot be written: {error}.",
-                cure="Make room on its disk, and let Sluice write there; what was answered before is kept.",
+                "register-unusable",
+                f"The register of the spool cannot be used: {error}.",
+                cure="Make room on its disk, and let Sluice write there; a damaged one can be removed.",
             ) from error
 
     def find_claim(self, source: str, key: str) -> Claim | None:

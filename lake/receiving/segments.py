@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from lake.errors import SettingsError
 from lake.receiving.frames import Frame, find_frame_of
 
 OPEN, CLOSED, WANTED, TORN = ".open", ".closed", ".wanted", ".torn"
@@ -143,12 +144,21 @@ def is_being_written(path: Path) -> bool:
 
 @contextmanager
 def locked(path: Path) -> Iterator[BinaryIO | None]:
-    """Gives a segment's file with the kernel's lock on it; None when another process has it, or it is gone."""
+    """Gives a segment's file with the kernel's lock on it; None when another process has it, or it is gone.
+
+    Raises SettingsError when this user may not read and write what the service's user wrote.
+    """
     try:
         file = path.open("r+b")
     except FileNotFoundError:
         yield None
         return
+    except PermissionError as error:
+        raise SettingsError(
+            "spool-forbidden",
+            f"The segment '{path}' cannot be opened: {error.strerror}.",
+            cure="Let landings run as the user whom the service runs as.",
+        ) from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
