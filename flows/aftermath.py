@@ -7,7 +7,7 @@ from dataclasses import replace
 from flows.job import Job
 from flows.journal import write_down
 from flows.outcome import PageOutcome
-from flows.paging import data_as_of, keep_page
+from flows.paging import data_as_of, keep_page, neighbours
 from flows.telling import tell, tell_failure, untold
 from flows.verdicts import newest_gates
 from lake.catalogue import restricted_of, show_release
@@ -101,6 +101,7 @@ def standing_context(job: Job) -> PageContext:
         currency=job.settings.currency,
         failed_run=_failed_run(job, release),
         withholds=False,
+        pages=neighbours(job),
     )
 
 

@@ -22,7 +22,8 @@ from lake.releases import Release
 from reports.channels.channel import Attachment, Message, delivery_key
 from reports.channels.choice import choose_channel
 from reports.context import PageContext
-from reports.page import Page, RenderedPage, render
+from reports.links import without_neighbours
+from reports.page import Page, RenderedPage, find_pages, render
 
 FIGURE_COLUMNS = pa.schema([("page", pa.string()), ("figure", pa.string()), ("value", pa.string())])
 
@@ -54,11 +55,17 @@ def page_context(job: Job, release: Release, page: Page, verdicts: Verdicts) -> 
         data_as_of=data_as_of(job),
         gates=verdicts.gates,
         inputs=verdicts.inputs,
+        pages=neighbours(job),
         timezone=job.settings.timezone,
         currency=job.settings.currency,
         previous_figures=figures,
         previous_label="previous release" if before is None else f"release {before}",
     )
+
+
+def neighbours(job: Job) -> frozenset[str]:
+    """Gives the pages that stand in the output folder after a run."""
+    return frozenset(find_pages(job.project.pages_dir))
 
 
 def gate_pages(job: Job, plan: Plan, release: Release, pages: Sequence[RenderedPage]) -> None:
@@ -126,7 +133,7 @@ def mail_page(job: Job, page: RenderedPage, key: str) -> None:
         written_at=job.run.started_at,
         delivery_key=key,
         images=page.images,
-        attachments=(Attachment(f"{page.name}.html", page.html.encode(), "text/html"),),
+        attachments=(Attachment(f"{page.name}.html", without_neighbours(page.html).encode(), "text/html"),),
     )
     said = choose_channel(job.settings).send(message)
     job.run.note("page-sent", page.name, len(message.recipients), said=said)

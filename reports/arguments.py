@@ -38,3 +38,12 @@ def relabel(result: Result, name: str, labels: Mapping[str, str] | None) -> Colu
     """Gives a result's column under the heading asked for if any."""
     column = result.column(name)
     return replace(column, label=(labels or {}).get(name, column.label))
+
+
+def places_of(names: Sequence[str], columns: Sequence[Column]) -> tuple[int, ...]:
+    """Gives where columns of some names stand among those shown; raises ModelError for one that is not shown."""
+    shown = [column.name for column in columns]
+    for name in names:
+        if name not in shown:
+            raise ModelError("page-column", f"The figure shows no column '{name}'.", cure=f"It has: {', '.join(shown)}.")
+    return tuple(shown.index(name) for name in names)

@@ -28,9 +28,10 @@ def _bounds(chart: Chart) -> tuple[float, float]:
     return min(values, default=0.0), max(values, default=0.0)
 
 
-def ticks_between(low: float, high: float) -> list[float]:
-    """Gives round numbers, about five, from `low` to `high`."""
+def ticks_between(low: float, high: float, *, whole: bool = False) -> list[float]:
+    """Gives round numbers, about five, from `low` to `high`; only whole ones for counts."""
     rough = (high - low) / TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= rough)
+    power = max(10.0 ** math.floor(math.log10(rough)), 1.0 if whole else 0.0)
+    steps = (each * power for each in (1, 2, 2.5, 5, 10))
+    step = next(each for each in steps if each >= rough and (not whole or each.is_integer()))
     return [float(f"{place * step:.12g}") for place in range(math.ceil(low / step), math.floor(high / step) + 1)]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from lake.errors import ModelError
-from reports.arguments import Names, column_of, known_format, names_of, relabel, slug_of
+from reports.arguments import Names, column_of, known_format, names_of, places_of, relabel, slug_of
 from reports.building import change_between, check_kind, compare_runs, draw_series, shade, trend_points
 from reports.context import PageContext
 from reports.data import MOST_ROWS, Column, QueryDesk, Result
@@ -16,6 +16,7 @@ from reports.selection import chosen_rows, chosen_words, first_choice, followed
 
 Caller = Callable[[], str]
 PAGE_ROWS, MAIL_ROWS = 12, 6  # of a table, when the page does not say
+MAIL_COLUMNS = 7  # of a table, the first ones, when the page does not say which: a mail is 660 pixels wide
 
 
 class Medium(Protocol):
@@ -145,6 +146,7 @@ class Canvas:
         links: Mapping[str, str] | None = None,
         page_rows: int = PAGE_ROWS,
         mail_rows: int = MAIL_ROWS,
+        mail_columns: Names = (),
         note: str = "",
     ) -> str:
         """Draws rows to sort, filter, page through and export; `totals` are summed over all rows of the query."""
@@ -169,6 +171,7 @@ class Canvas:
             matching=len(rows),
             page_rows=page_rows,
             mail_rows=mail_rows,
+            mail_places=places_of(names_of(mail_columns) or [column.name for column in shown[:MAIL_COLUMNS]], shown),
             totals=self._sum(table_id, result, names_of(totals), shown),
             follows=tuple(leader.id for leader in leaders),
             narrowed=chosen_words(leaders, self._formatter),

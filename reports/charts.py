@@ -94,7 +94,7 @@ def _dress(axes: Axes, chart: Chart, formatter: Formatter, *, across: bool) -> N
     values, names = (axes.xaxis, axes.yaxis) if across else (axes.yaxis, axes.xaxis)
     values.set_major_formatter(FuncFormatter(lambda value, _: formatter.short(value, chart.format)))
     low, high = span_of(chart)
-    values.set_major_locator(FixedLocator(ticks_between(low, high)))
+    values.set_major_locator(FixedLocator(ticks_between(low, high, whole=chart.format == "count")))
     (axes.set_xlim if across else axes.set_ylim)(low, high)
     longest = max((len(category) for category in chart.categories), default=0) + 1
     room = max(1, min(MOST_LABELS, MOST_LETTERS // longest))

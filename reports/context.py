@@ -36,7 +36,8 @@ class PageContext:
     `release_id` is None before the first release. `gates` are the results for the tables as the page reads them: a
     figure is withheld when a table it reads, or one upstream of it, has a failed check. `inputs` gives what each table
     is made from, so that a page states the gates behind its own figures only; None states them all. `held_back` names
-    what kept newer figures from being published. `previous_figures` are those of the rendering before, by name;
+    what kept newer figures from being published, `pages` the pages that stand beside this one, to be linked to.
+    `previous_figures` are those of the rendering before, by name;
     `previous_label` says which that was, such as `release 41`. Instants are UTC or carry a zone. A page about the run
     itself, which shows no candidate of it, `withholds` nothing.
     """
@@ -51,6 +52,7 @@ class PageContext:
     currency: str = "INR"
     failed_run: FailedRun | None = None
     held_back: tuple[str, ...] = ()
+    pages: frozenset[str] = frozenset()
     previous_figures: Mapping[str, Decimal] = field(default_factory=dict)
     previous_label: str = "previous release"
     withholds: bool = True

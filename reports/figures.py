@@ -96,6 +96,7 @@ class Table(Figure):
 
     `totals` holds the written total per column, over all rows of the query. `filters` get a choice each. `links` names,
     for a column whose values lead to a page, the column that says which; `targets` holds those of the rows in `first`.
+    `mail_places` are the places, among the columns, of those a mail has room for.
     """
 
     result: Result
@@ -104,6 +105,7 @@ class Table(Figure):
     matching: int
     page_rows: int
     mail_rows: int
+    mail_places: tuple[int, ...]
     totals: Mapping[str, str]
     follows: tuple[str, ...]
     narrowed: str

@@ -8,6 +8,8 @@ from lake.errors import ModelError
 from reports.data import Result
 
 PAGE = re.compile(r"([a-z][a-z0-9_]*)(#[\w=.-]*)?")
+HOME = re.compile(r'<nav class="home".*?</nav>', flags=re.DOTALL)
+BESIDE = re.compile(r'<a class="beside" href="[^"]*">(.*?)</a>')
 
 
 def page_link(page: str) -> str:
@@ -17,6 +19,11 @@ def page_link(page: str) -> str:
         message = f"'{page}' names no page."
         raise ModelError("page-link", message, cure="Write the page's name, and if wanted #choice=value behind it.")
     return f"{found[1]}.html{found[2] or ''}"
+
+
+def without_neighbours(html: str) -> str:
+    """Gives a page as it is sent: without its frame's links to pages that stand beside it in the output folder."""
+    return BESIDE.sub(r"\1", HOME.sub("", html))
 
 
 def page_targets(

@@ -143,7 +143,7 @@ def _name_axis(chart: Chart) -> dict[str, Any]:
 
 def _value_axis(chart: Chart, formatter: Formatter) -> dict[str, Any]:
     low, high = span_of(chart)
-    ticks = ticks_between(low, high)
+    ticks = ticks_between(low, high, whole=chart.format == "count")
     return {
         "range": [low, high],
         "tickmode": "array",

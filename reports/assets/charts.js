@@ -1,5 +1,7 @@
 // Charts: their tools, what is picked in them, and when they are drawn. A click on a category narrows what follows.
 
+const [PAPER_WIDTH, PAPER_HALF] = [656, 304]; // pixels of a chart on A4 upright, alone and as one of a pair
+
 class ChartView {
   constructor(id, spec, picks) {
     Object.assign(this, { id, spec, picks });
@@ -106,7 +108,14 @@ class ChartView {
     const chosen = this.picks.chosen.get(this.id) ?? null;
     const picked = chosen === null ? -1 : this.categories.indexOf(chosen);
     const theme = parcel.themes[isDark() && !this.onPaper ? "dark" : "light"];
-    return themed(thinned(now, this.spec.kind, this.plot.clientWidth), theme, picked);
+    const { data, layout } = themed(thinned(now, this.spec.kind, this.width), theme, picked);
+    return { data, layout: { ...layout, width: this.onPaper ? this.width : undefined, autosize: !this.onPaper } };
+  }
+
+  // Paper is laid out after the page is told to print: its width is known beforehand only.
+  get width() {
+    if (!this.onPaper) return this.plot.clientWidth;
+    return this.root.closest(".pair") ? PAPER_HALF : PAPER_WIDTH;
   }
 
   // Values by category for each trace: one per y column, or one per value of the series column.

@@ -105,11 +105,14 @@ function compareValues(a, b, numeric) {
   return numeric ? Number(a) - Number(b) : String(a).localeCompare(String(b), "en");
 }
 
+const LONG_TEXT = 24; // characters; what is longer gets room of its own
+
 function cellFor(value, column, target = null) {
   const numeric = isNumeric(column.format);
   const text = show(value, column.format);
   const plain = target === null ? text : element("a", { href: target }, text);
   const shown = column.format === "outcome" && value !== null ? element("span", { class: "pill pill-" + value }, text) : plain;
   const whole = ["date", "month", "instant"].includes(column.format) || column.name?.endsWith("_id");
-  return element("td", { class: numeric ? "number" : whole ? "whole" : null }, shown);
+  const kind = numeric ? "number" : whole ? "whole" : text.length > LONG_TEXT ? "long" : null;
+  return element("td", { class: kind }, shown);
 }

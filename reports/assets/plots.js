@@ -79,8 +79,9 @@ function span(columns, kind) {
 
 function ticksBetween(low, high, format) {
   const rough = (high - low) / TICKS;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= rough);
+  const whole = format === "count";
+  const power = Math.max(10 ** Math.floor(Math.log10(rough)), whole ? 1 : 0);
+  const step = [1, 2, 2.5, 5, 10].map((each) => each * power).find((each) => each >= rough && (!whole || Number.isInteger(each)));
   const first = Math.ceil(low / step);
   const values = Array.from({ length: Math.floor(high / step) - first + 1 }, (_, place) => Number(((first + place) * step).toPrecision(12)));
   return { tickvals: values, ticktext: values.map((value) => showShort(value, format)) };

@@ -96,7 +96,7 @@ class TableView {
   }
 
   nothing() {
-    const words = this.dataset.leftOut ? "No row of those on this page matches; others were left out." : "No row matches.";
+    const words = this.dataset.leftOut ? "No row of those on this page matches; others were left out." : this.dataset.rows.length ? "No row matches." : "No rows.";
     return element("tr", {}, element("td", { class: "empty", colspan: String(this.spec.columns.length) }, words));
   }
 
