@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from checks.page_figures import FOLDER as FIGURES
+from checks.page_figures import figures_sodacl
 from lake.errors import ModelError
 
 Stage = Literal["raw", "staging", "intermediate", "marts", "pipeline"]
@@ -48,7 +50,13 @@ def find_suites(checks_dir: Path, tables: Set[str] | None = None) -> list[Suite]
     """
     suites = []
     for path in sorted(checks_dir.rglob("*")) if checks_dir.is_dir() else ():
-        if path.suffix in SUFFIXES:
+        if path.suffix not in SUFFIXES:
+            continue
+        if path.parent == checks_dir / FIGURES:
+            suites.append(
+                Suite("pipeline", f"pipeline.{path.stem}_page_figures", figures_sodacl(path, _read(path)), path)
+            )
+        else:
             suites.append(_read_suite(path, _stage_of(path, checks_dir)))
     for suite in suites:
         if tables is not None and suite.stage != "pipeline" and suite.table_name not in tables:
@@ -69,21 +77,24 @@ def _stage_of(path: Path, checks_dir: Path) -> Stage:
     raise ModelError(
         "check-stage-unknown",
         f"The folder '{path.parent.name}' is no stage, so these checks would never run.",
-        cure=f"Move the file to one of {', '.join(f'checks/{stage}/' for stage in STAGES)}.",
+        cure=f"Move the file to one of {', '.join(f'checks/{folder}/' for folder in (*STAGES, FIGURES))}.",
         path=path,
     )
 
 
 def _read_suite(path: Path, stage: Stage) -> Suite:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        message = f"This is no UTF-8 text: byte {error.start} cannot be read."
-        raise ModelError("check-file-invalid", message, path=path, line=1) from error
-    suite = Suite(stage, f"{stage}.{path.stem}", text, path)
+    suite = Suite(stage, f"{stage}.{path.stem}", _read(path), path)
     for title, _, line in sections(suite):
         _require_section(suite, title, line)
     return suite
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        message = f"This is no UTF-8 text: byte {error.start} cannot be read."
+        raise ModelError("check-file-invalid", message, path=path, line=1) from error
 
 
 def sections(suite: Suite) -> Iterator[tuple[str, Any, int]]:

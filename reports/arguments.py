@@ -45,5 +45,7 @@ def places_of(names: Sequence[str], columns: Sequence[Column]) -> tuple[int, ...
     shown = [column.name for column in columns]
     for name in names:
         if name not in shown:
-            raise ModelError("page-column", f"The figure shows no column '{name}'.", cure=f"It has: {', '.join(shown)}.")
+            raise ModelError(
+                "page-column", f"The figure shows no column '{name}'.", cure=f"It has: {', '.join(shown)}."
+            )
     return tuple(shown.index(name) for name in names)

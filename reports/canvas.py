@@ -42,7 +42,7 @@ class Canvas:
     def words_for_author(self) -> dict[str, Any]:
         """Gives the names a page may use."""
         figures = ("query", "value", "kpi", "chart", "choice", "table", "heat", "compare", "link")
-        names = (*figures, "part", "tiles", "pair", "words")
+        names = (*figures, "part", "tiles", "pair", "words", "finding")
         return {"context": self._context, **{name: getattr(self, name) for name in names}}
 
     def query(self, sql: str, limit: int = MOST_ROWS) -> Result:
@@ -256,8 +256,15 @@ class Canvas:
 
     def words(self, *, caller: Caller) -> str:
         """Draws Markdown as the medium writes it."""
+        return self._write("words", caller)
+
+    def finding(self, *, caller: Caller) -> str:
+        """Draws, in Markdown, what the figures below come to: the sentence a reader takes away."""
+        return self._write("finding", caller)
+
+    def _write(self, block: str, caller: Caller) -> str:
         lines = [line.strip() for line in str(caller()).strip().splitlines()]
-        return self._medium.draw("words", text="\n".join(lines))
+        return self._medium.draw(block, text="\n".join(lines))
 
     def _sum(self, table_id: str, result: Result, names: Sequence[str], columns: Sequence[Column]) -> dict[str, str]:
         codes = {column.name: column.format for column in columns}

@@ -24,7 +24,6 @@ from sql.parameters import bind_parameters
 ROOT = Path(__file__).parents[1]
 MARTS = ("leave_summary", "incident_summary", "incidents_open", "expense_summary", "monthly_spend", "locum_summary")
 SUBJECTS = ("leave", "incident", "spend", "locum")
-RECONCILIATIONS = tuple(f"{subject}_{what}" for subject in SUBJECTS for what in ("reconciliation", "page_figures"))
 PAGES = ("leave", "incidents", "expenses", "locums")
 ALERTS = ("budget_breach", "incident_past_sla", "ingestion_errors_daily")
 ORDER = tuple(model.name for model in upstream(find_models(ROOT / "sql"), MARTS))
@@ -63,7 +62,8 @@ def make_project(folder: Path, marts: Sequence[str] = MARTS, pages: Sequence[str
         *(f"sql/alerts/{name}.sql" for name in ALERTS if whole or name != "budget_breach"),
         *(f"lake/contracts/{source}.yaml" for source in SOURCES if source in raw),
         *(f"reports/pages/{name}.html.j2" for name in pages),
-        *(f"checks/pipeline/{name}.yml" for name in RECONCILIATIONS if whole),
+        *(f"checks/pipeline/{subject}_reconciliation.yml" for subject in SUBJECTS if whole),
+        *(f"checks/pages/{name}.yml" for name in PAGES if whole),
         "sql/reference/holidays.csv",
     ]
     for name in files:

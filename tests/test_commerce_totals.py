@@ -223,9 +223,10 @@ def test_commerce_totals_pages_stand_with_reconciled_figures(shop: BodyRun) -> N
     for page in PAGES:
         assert (shop.project / f"lake/data/pages/{page}.html").stat().st_size > 1_000_000
         assert (shop.project / f"lake/data/pages/{page}.mail.html").stat().st_size < 100_000
-    assert shop.ask(
-        "select outcome from ops.validation_results where table_name = 'pipeline.commerce_page_figures'"
-    ) == [("pass",)]
+    reconciled = shop.ask(
+        "select table_name, outcome from ops.validation_results where table_name like '%_page_figures' order by all"
+    )
+    assert reconciled == [(f"pipeline.{page}_page_figures", "pass") for page in sorted(PAGES)]
 
 
 LATE = """order_id,line_number,customer_id,product_id,ordered_at,status,quantity,unit_price_inr,discount_inr,updated_at

@@ -8,16 +8,17 @@ import pytest
 from ruamel.yaml import YAML
 
 from checks.gate import run_gate
+from checks.page_figures import read_figures
 from checks.suites import Suite, find_suites
 from checks.verdict import CheckResult
 from lake.engine import EngineLimits, Session
-from tests.people_parts import ORDER, ROOT, SOURCES, SUBJECTS, build_models, fill_raw
+from tests.people_parts import ORDER, PAGES, ROOT, SOURCES, SUBJECTS, build_models, fill_raw
 
 NOW, MUCH_LATER = datetime(2026, 1, 5, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 SUITES = {
     suite.table_name: suite
     for suite in find_suites(ROOT / "checks")
-    if suite.table_name in ORDER or re.fullmatch(rf"pipeline\.({'|'.join(SUBJECTS)})_\w+", suite.table_name)
+    if suite.table_name in ORDER or re.fullmatch(rf"pipeline\.({'|'.join((*SUBJECTS, *PAGES))})_\w+", suite.table_name)
 }
 EMPTY = "has rows"  # tried with empty tables
 FIRST, SECOND, THIRD, FOURTH = (f"where rowid = {100 + number}" for number in range(4))
@@ -129,33 +130,8 @@ DAMAGES = {
         "delete from raw.locum_shifts where rowid < 3",
         "update marts.locum_summary set available_hours = available_hours + 2 where rowid = 3",
     ],
-    **{f"pipeline.{subject}_page_figures": ["update ops.page_figures set value = '1'"] for subject in SUBJECTS},
+    **{f"pipeline.{page}_page_figures": ["update ops.page_figures set value = '1'"] for page in PAGES},
 }
-PAGE_FIGURES = """
-    create or replace table ops.page_figures as
-    select 'leave' as page, 'leave-by-department-and-month.' || name as figure, amount::varchar as value
-    from (
-        unpivot (select sum(application_count)::decimal(18, 2) as application_count, sum(taken_days)::decimal(18, 2) as
-        taken_days, sum(approved_count)::decimal(18, 2) as approved_count from marts.leave_summary)
-        on columns(*) into name name value amount
-    )
-    union all select 'incidents', 'open-now', count(*)::varchar from marts.incidents_open
-    union all select 'incidents', 'open-past-their-time', count(*)::varchar from marts.incidents_open where is_past_sla
-    union all select 'incidents', 'incidents', sum(incident_count)::varchar from marts.incident_summary
-        where period = 'month'
-    union all select 'incidents', 'incidents-by-month-and-category.resolved_count', sum(resolved_count)::varchar
-        from marts.incident_summary where period = 'month'
-    union all select 'expenses', 'spend-by-category.actual_inr', sum(actual_inr)::varchar from marts.expense_summary
-    union all select 'expenses', 'spend-by-category.budget_inr', sum(budget_inr)::varchar from marts.expense_summary
-    union all select 'expenses', 'spend-by-month-department-and-category.variance_inr', sum(variance_inr)::varchar
-        from marts.expense_summary
-    union all select 'expenses', 'departments-by-month.actual_inr', sum(actual_inr)::varchar from marts.monthly_spend
-    union all select 'expenses', 'departments-by-month.budget_inr', sum(budget_inr)::varchar from marts.monthly_spend
-    union all select 'locums', 'shifts', sum(shift_count)::varchar from marts.locum_summary
-    union all select 'locums', 'hours-assigned', sum(assigned_hours)::decimal(14, 1)::varchar from marts.locum_summary
-    union all select 'locums', 'where-more-was-assigned-than-offered.rows', count(*)::varchar from marts.locum_summary
-        where assigned_hours > available_hours
-"""
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +149,7 @@ def good() -> Iterator[Session]:
             refused = made.line_count - made.good_count - repeats
             values = f"{made.line_count}, {made.good_count}, {refused}, {repeats}, 1"
             session.execute(f"insert into ops.ingestion_log values ('{source}', '{source}-1', 'landed', {values})")
-        session.execute(PAGE_FIGURES)
+        show_figures(session)
         session.execute("create schema kept")
         for name in tables():
             session.execute(f"create table kept.{name.replace('.', '_')} as from {name}")
@@ -186,6 +162,15 @@ def session(good: Session) -> Iterator[Session]:
     yield good
     for name in tables():
         good.execute(f"drop table {name}; create table {name} as from kept.{name.replace('.', '_')}")
+
+
+def show_figures(session: Session) -> None:
+    """Makes the figures of pages that show what the marts say."""
+    session.execute("create table ops.page_figures (page varchar, figure varchar, value varchar)")
+    for page in PAGES:
+        path = ROOT / f"checks/pages/{page}.yml"
+        for figure, select in read_figures(path, path.read_text(encoding="utf-8")).items():
+            session.execute(f"insert into ops.page_figures select '{page}', '{figure}', ({select})")
 
 
 def tables() -> list[str]:
@@ -265,5 +250,6 @@ def test_people_checks_let_nothing_restricted_into_staging(session: Session, tab
 def test_people_checks_stand_in_files_of_their_tables() -> None:
     """Every staging table, every mart and every subject has its file."""
     wanted = {name for name in ORDER if not name.startswith("intermediate.")}
-    wanted |= {f"pipeline.{subject}_{what}" for subject in SUBJECTS for what in ("reconciliation", "page_figures")}
+    wanted |= {f"pipeline.{subject}_reconciliation" for subject in SUBJECTS}
+    wanted |= {f"pipeline.{page}_page_figures" for page in PAGES}
     assert wanted <= set(SUITES)

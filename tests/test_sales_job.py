@@ -111,9 +111,8 @@ def test_sales_job_revenue_is_the_generators_to_the_paisa(job: Job) -> None:
 def test_sales_job_page_stands_with_its_figures(job: Job) -> None:
     """The page is kept, and its figures were reconciled by a check that was passed."""
     assert (job.project / "lake/data/pages/sales_controls.html").stat().st_size > 1_000_000
-    assert job.ask("select outcome from ops.validation_results where table_name = 'pipeline.sales_page_figures'") == [
-        ("pass",)
-    ]
+    verdicts = "select outcome from ops.validation_results where table_name = 'pipeline.sales_controls_page_figures'"
+    assert job.ask(verdicts) == [("pass",)]
 
 
 def test_sales_job_late_lines_rebuild_their_month_only(job: Job) -> None:
