@@ -1,4 +1,4 @@
-"""What pages show against what marts say: `checks/pages/<page>.yml` names figures, each with the select that gives it."""
+"""What pages show against what marts say: `checks/pages/<page>.yml` names figures, each with its select."""
 
 import re
 from collections.abc import Mapping

@@ -27,6 +27,7 @@ from sql.inputs import reference_tables
 from sql.models import Model
 
 Rows = list[dict[str, Any]]
+REFERENCE_WORDS = "reference.yml"  # in the folder of reference tables: what they are
 TABLE_NAME = re.compile(r"\b(?:raw|staging|intermediate|marts|reference|ops)\.[a-z_]\w*")
 
 
@@ -50,10 +51,11 @@ def description(project: Project, models: Mapping[str, Model]) -> Mapping[str, R
     """Gives the rows that describe each kind of part of a project, in an order that does not change by itself."""
     contracts = project.contracts()
     references = sorted(reference_tables(project.reference_dir))
+    words = _read_yaml(project.reference_dir / REFERENCE_WORDS)
     return {
         "tables": [
             *(_source_table(contract, project.root) for contract in contracts.values()),
-            *({"table_name": name, "layer": "reference", "materialise": "table"} for name in references),
+            *(_reference_table(name, words.get(name.partition(".")[2]) or {}, project) for name in references),
             *(_model_table(model, project.root) for model in models.values()),
         ],
         "columns": [row for contract in contracts.values() for row in _columns(contract)],
@@ -70,16 +72,19 @@ def schedules(root: Path) -> Rows:
 
     Raises SettingsError when it is no YAML.
     """
-    path = root / "prefect.yaml"
+    deployments = _read_yaml(root / "prefect.yaml").get("deployments") or []
+    return [_schedule(deployment, cron) for deployment in deployments for cron in _crons(deployment)]
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    """Gives what a file maps, nothing when there is no such file; raises SettingsError when it is no YAML."""
     if not path.is_file():
-        return []
+        return {}
     try:
-        document = YAML(typ="safe").load(path)
+        return YAML(typ="safe").load(path) or {}
     except YAMLError as error:
         message = f"It is no YAML: {str(error).splitlines()[0]}."
-        raise SettingsError("deployments-unreadable", message, cure="Mend it.", path=path) from error
-    deployments = (document or {}).get("deployments") or []
-    return [_schedule(deployment, cron) for deployment in deployments for cron in _crons(deployment)]
+        raise SettingsError("description-unreadable", message, cure="Mend it.", path=path) from error
 
 
 def _crons(deployment: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
@@ -111,6 +116,16 @@ def _source_table(contract: Contract, root: Path) -> dict[str, Any]:
         "contract_version": contract.version,
         "path": _place(contract.path, root),
         "privacy": contract.privacy,
+    }
+
+
+def _reference_table(name: str, words: Mapping[str, str], project: Project) -> dict[str, Any]:
+    return {
+        "table_name": name,
+        "layer": "reference",
+        "materialise": "table",
+        "path": _place(project.reference_dir / f"{name.partition('.')[2]}.csv", project.root),
+        **{word: words.get(word) for word in ("description", "grain", "owner")},
     }
 
 

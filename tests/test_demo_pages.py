@@ -1,4 +1,4 @@
-"""Every page of the demo in every form: on a phone, in the dark, on paper, as a mail; and its figures against the marts."""
+"""Every page of the demo in every form: on a phone, in the dark, on paper, as a mail; its figures against the marts."""
 
 import json
 import re
@@ -79,7 +79,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_demo_page_fits_every_form(browser: Browser, folder: Path, name: str) -> None:
-    """No part scrolls sideways on a phone, bright or dark, or on paper; nothing errs or asks; every control is named."""
+    """No part scrolls sideways on a phone, bright or dark, or on paper; nothing errs or asks; controls are named."""
     with open_page(browser, folder / f"{name}.html", **PHONE) as page:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
@@ -115,7 +115,7 @@ def test_demo_page_is_a_mail(browser: Browser, folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_demo_page_leads_on(folder: Path, name: str) -> None:
-    """Each page leads to the contents and to the checks and tables behind it, all of which are there; as mailed it does not."""
+    """Each page leads to the contents, and to the checks and tables behind it, which are there; as mailed it does not."""
     text = (folder / f"{name}.html").read_text(encoding="utf-8")
     links = set(LINK.findall(text))
     assert {link for link in links if not (folder / link).is_file()} == set()
@@ -145,9 +145,11 @@ def test_demo_catalogue_has_every_table(lake: Reading, folder: Path) -> None:
     """Every table of the release has its words, its owner and its columns, a table of ours the way it came, too."""
     bare = """
         select table_name from ops.tables
-        where release_id is not null and layer <> 'reference' and (description is null or owner is null or row_count is null
-            and kind = 'table' or table_name not in (select table_name from ops.columns)
-            or layer in ('staging', 'marts') and table_name not in (select to_table from ops.lineage))
+        where release_id is not null and (
+            description is null or owner is null or row_count is null and kind = 'table'
+            or table_name not in (select table_name from ops.columns)
+            or layer in ('staging', 'marts') and table_name not in (select to_table from ops.lineage)
+        )
     """
     assert lake.session.rows(bare) == []
     text = (folder / "catalogue.html").read_text(encoding="utf-8")
@@ -190,7 +192,7 @@ def _delivered(project: Path, source: str, name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", RELEASED)
 def test_demo_page_figures_are_those_of_the_marts(lake: Reading, name: str) -> None:
-    """Every page of a release has its figures reconciled; one that is a paisa off is caught by name, and each is looked at."""
+    """Every page of a release has its figures reconciled: one that is a paisa off is caught, by name, and so is each."""
     path = ROOT / f"checks/pages/{name}.yml"
     figures = list(read_figures(path, path.read_text(encoding="utf-8")))
     assert len(figures) >= 5
