@@ -115,7 +115,7 @@ def test_demo_page_is_a_mail(browser: Browser, folder: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_demo_page_leads_on(folder: Path, name: str) -> None:
-    """Each page leads to the contents, and to the checks and tables behind it, which are there; as mailed it does not."""
+    """Each page leads to the contents, and to the checks and tables behind it, all there; as mailed, nowhere."""
     text = (folder / f"{name}.html").read_text(encoding="utf-8")
     links = set(LINK.findall(text))
     assert {link for link in links if not (folder / link).is_file()} == set()
@@ -192,7 +192,7 @@ def _delivered(project: Path, source: str, name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", RELEASED)
 def test_demo_page_figures_are_those_of_the_marts(lake: Reading, name: str) -> None:
-    """Every page of a release has its figures reconciled: one that is a paisa off is caught, by name, and so is each."""
+    """Each page of a release has its figures reconciled: one that is a paisa off is caught, by name; so is each."""
     path = ROOT / f"checks/pages/{name}.yml"
     figures = list(read_figures(path, path.read_text(encoding="utf-8")))
     assert len(figures) >= 5
