@@ -7,7 +7,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 
 from flows.service.limits import Limits
 from flows.service.metrics import ServiceMetrics
@@ -116,7 +116,11 @@ async def admit(request: Request) -> None:
 
 
 async def see(request: Request) -> Key:
-    """Lets in who looks at a page; raises SourceError, which browsers are led to the sign-in by."""
+    """Lets in who looks at a page; a browser is led to the sign-in, everything else is told by SourceError."""
     guard: Guard = request.app.state.guard
     key = guard.viewer(request)
-    return guard.expect_key(request) if key is None else key
+    if key is not None:
+        return key
+    if "text/html" in request.headers.get("accept", ""):
+        raise HTTPException(303, headers={"Location": "/sign-in"})
+    return guard.expect_key(request)

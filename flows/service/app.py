@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from flows.service import files, pages, receipts, records
 from flows.service.admission import Guard, admit
+from flows.service.live import LiveBoard
 from flows.service.observing import Observed
 from flows.service.problems import add_problems
 from flows.service.state import Service
@@ -30,6 +31,7 @@ def build_app(service: Service, guard: Guard) -> FastAPI:
         openapi_url=None,
     )
     app.state.service, app.state.guard = service, guard
+    app.state.live = LiveBoard(service.project, service.settings, tuple(service.doors), guard.clock)
     app.add_middleware(Observed, guard=guard, metrics=guard.metrics)
     add_problems(app)
     app.include_router(health)

@@ -35,6 +35,8 @@ async def post_records(source: str, request: Request) -> JSONResponse:
         post = await asyncio.to_thread(taken_apart) if is_packed or len(body) >= LARGE_BYTES else taken_apart()
         keeping = asyncio.wrap_future(service.spool.keep(post))  # whatever the verdicts will be
         verdicts, kept = await asyncio.gather(door.judge.verdicts_on(post.lines), keeping)
+    if not kept.is_repeat:
+        request.app.state.live.note(source, kept.receipt, verdicts)
     request.state.rows = (verdicts.good_count, len(post.lines) - verdicts.good_count)
     return _answer(post, kept, verdicts)
 
