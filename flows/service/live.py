@@ -16,7 +16,8 @@ from typing import Any
 
 from flows.service.metrics import Waiting, waiting_in
 from lake.catalogue import restricted_in
-from lake.engine import EngineLimits, Session
+from lake.engine import EngineError, EngineLimits, Session
+from lake.errors import SluiceError
 from lake.operations import show_operations
 from lake.project import Project
 from lake.receiving.segments import find_segment, segment_of
@@ -132,7 +133,7 @@ class LiveBoard:
             if now - self._state.at >= timedelta(seconds=FRESH_SECONDS):
                 try:
                     self._state = self._look(now)
-                except Exception as error:  # noqa: BLE001  # a lake that is away for a while must not take the page along
+                except (SluiceError, EngineError, OSError) as error:  # a lake that is away takes no page along
                     told = f"The lake cannot be read ({type(error).__name__}); shown is what was read before."
                     self._state = replace(self._state, at=now, trouble=told)
             return self._state
