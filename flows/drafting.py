@@ -48,7 +48,8 @@ class Draft:
 
 def is_target(target: str) -> bool:
     """Says whether there is anything to draft from."""
-    return is_url(target) or is_database(target) or glob.has_magic(target) or Path(target).exists()
+    is_known = is_url(target) or is_database(target) or is_topic(target)
+    return is_known or glob.has_magic(target) or Path(target).exists()
 
 
 def is_url(target: str) -> bool:
@@ -59,6 +60,11 @@ def is_url(target: str) -> bool:
 def is_database(target: str) -> bool:
     """Says whether a target is a table of a database server."""
     return target.startswith(("postgresql://", "postgres://"))
+
+
+def is_topic(target: str) -> bool:
+    """Says whether a target is a topic at its brokers."""
+    return target.startswith("kafka://")
 
 
 def write_drafts(workplace: Workplace, target: str, wishes: Wishes) -> list[Path]:
@@ -118,11 +124,13 @@ def editor_schema_text() -> str:
 
 
 def make_drafts(workplace: Workplace, target: str, wishes: Wishes, editor: str | None) -> list[Draft]:
-    """Gives the proposals for a target: an address, a table of a database, a schema, a file, a folder or a pattern."""
+    """Gives the proposals for a target: an address, a database's table, a topic, a schema, a file, a folder or a pattern."""
     if is_url(target):
         return [_from_url(workplace, target, wishes, editor)]
     if is_database(target):
         return [_from_table(workplace, target, wishes, editor)]
+    if is_topic(target):
+        return [_from_topic(workplace, target, wishes, editor)]
     path = Path(target)
     if path.is_file() and _is_sqlite(path):
         return [_from_table(workplace, target, wishes, editor)]
@@ -205,6 +213,18 @@ def _from_url(workplace: Workplace, target: str, wishes: Wishes, editor: str | N
     name = wishes.source or url_name(target)
     with Session(Settings.read(workplace.project).limits) as session:
         return Draft(name, draft_from_answer(session, request, answer, name=name, editor_schema=editor))
+
+
+def _from_topic(workplace: Workplace, target: str, wishes: Wishes, editor: str | None) -> Draft:
+    from lake.drafting.from_topic import draft_from_topic
+    from lake.odcs.servers.kafka import read_address
+    from lake.sources.kafka.sample import sample_messages
+
+    server = read_address(target)
+    name = wishes.source or snake_case(server.options["topic"].rpartition(".")[2]) or "source"
+    with Session(Settings.read(workplace.project).limits) as session:
+        sample = sample_messages(server, open_vault(workplace.project), session.scratch / "sample.parquet")
+        return Draft(name, draft_from_topic(session, server, sample, name=name, editor_schema=editor))
 
 
 def _parted(written: Sequence[str], mark: str, example: str) -> tuple[Mapping[str, str], Mapping[str, str]]:

@@ -71,6 +71,7 @@ def _visit(job: Job, contract: Contract, known: Mapping[str, BatchRecord]) -> Vi
     return Visit(
         *(contract, job.project.root, scratch, job.run, job.secrets, time.sleep, known, since, job.settings.spool),
         lake=job.store.uri,
+        may_wait=job.may_wait,
         anew=contract.source in job.anew,
     )
 

@@ -51,7 +51,8 @@ class Job:
     """One run at work: the project, its settings, lake and secrets, a private DuckDB session, and how steps are run.
 
     `is_stopping` says whether somebody wants it to end as soon as what it is at is done. `anew` are the sources that
-    are to begin from what they have now, whatever was landed of them.
+    are to begin from what they have now, whatever was landed of them. `may_wait` says that another look follows soon,
+    so that what comes in drops may gather.
     """
 
     project: Project
@@ -64,6 +65,7 @@ class Job:
     secrets: Secrets
     is_stopping: Callable[[], bool] = never
     anew: frozenset[str] = frozenset()
+    may_wait: bool = False
 
 
 @contextmanager

@@ -56,12 +56,12 @@ def visit_sources(
 ) -> tuple[Outcome | None, SluiceError | None]:
     """Lands as `land_sources` does, but writes nothing down when nothing came: for a loop that looks again and again.
 
-    Without names only folders, buckets and the spool are visited, no API or database. A failure that is `known_failure`
-    is no news. Gives the outcome, None when there was no news, and the failure.
+    Without names only folders, buckets, topics and the spool are visited, no API or database. A failure that is
+    `known_failure` is no news. Gives the outcome, None when there was no news, and the failure.
     """
     with open_job(project, settings, run, step, is_stopping) as job:
         try:
-            failure = land_each(job, sources, costs_little)
+            failure = land_each(replace(job, may_wait=True), sources, costs_little)
         except BaseException as bug:
             close_run(job, bug, LANDING)
             raise
@@ -72,8 +72,8 @@ def visit_sources(
 
 
 def costs_little(server: Server) -> bool:
-    """Says whether a server may be looked at often: no provider is asked."""
-    return server.kind in ("local", "s3") or server.is_pushed
+    """Says whether a server may be looked at often: no provider is asked, or one that is made for it."""
+    return server.kind in ("local", "s3", "kafka") or server.is_pushed
 
 
 def any_server(_server: Server) -> bool:

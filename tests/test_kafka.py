@@ -2,21 +2,26 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from flows.cli import main
+from flows.landing import land_sources, visit_sources
 from flows.rework import reland_batch
+from flows.steps import plain_step
 from flows.workplace import Workplace
 from lake.errors import ContractError
 from lake.odcs.reader import read_contract
-from lake.run import Event
-from tests.crash_parts import run_here
+from lake.project import open_project
+from lake.run import Event, begin_run
+from tests.crash_parts import run_here, settings_of
 from tests.http_parts import ask
 from tests.kafka_parts import ASIDE, Cluster, clustering, landed, orders, read, write_contract
+from tests.platform_parts import FIRST, clock_at
 
 IDS = "select order_id from raw.orders order by all"
 BATCHES = "select origin, kind, read_count, accepted_count from ops.ingestion_log order by ended_at"
@@ -249,3 +254,56 @@ def test_kafka_contract_whose_parts_do_not_fit_is_refused(tmp_path: Path, old: s
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(ContractError, match=told):
         read_contract(path)
+
+
+def test_kafka_draft_lands_what_it_was_drawn_from(tmp_path: Path, cluster: Cluster) -> None:
+    """`sluice draft kafka://…` names types and key as the messages show them, and the contract lands them as it is."""
+    topic = cluster.make_topic("shop.drafted", 2)
+    values = [{**order, "at": "2026-01-01T00:00:00Z", "lines": [{"sku": "a"}]} for order in orders(50)]
+    cluster.send(topic, values[:25], 0)
+    cluster.send(topic, [*values[25:], b"poison"], 1)
+    assert main(["--project", str(tmp_path), "draft", f"kafka://{cluster.host}/{topic}"]) == 0
+    contract = read_contract(tmp_path / "lake/contracts/drafted.yaml")
+    kinds = {column.name: column.sql_type for column in contract.columns}
+    assert (kinds["order_id"], kinds["at"], contract.key) == ("varchar", "timestamptz", ("order_id",))
+    assert kinds["amount"].startswith("decimal")
+    assert (contract.server.kind, contract.server.options["topic"], contract.delivery) == ("kafka", topic, "stream")
+    ok(tmp_path)
+    assert ask(tmp_path, "select count(*), count(distinct order_id) from raw.drafted") == [(50, 50)]
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("kafka://127.0.0.1:1/", "'topic' is"),
+        ("kafka://127.0.0.1/orders", "Key 'host' is '127.0.0.1'"),
+        ("kafka://127.0.0.1:1/orders?securityProtocol=TLS", "'securityProtocol' is 'TLS'"),
+        ("kafka://127.0.0.1:1/orders?pasword=1", "'pasword'"),
+    ],
+)
+def test_kafka_draft_of_an_address_that_cannot_be(tmp_path: Path, capsys, address: str, told: str) -> None:
+    """What is wrong with the address of a topic is told before any broker is asked."""
+    assert main(["--project", str(tmp_path), "draft", address]) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_kafka_watch_lets_messages_gather(tmp_path: Path, cluster: Cluster) -> None:
+    """Looks in a loop land the first messages at once, then a batch when it is full or old enough; those that land
+    nothing write nothing. `sluice land` never waits."""
+    topic = cluster.make_topic("gathering")
+    server = {"topic": topic, "messagesPerBatch": 10, "batchAge": "10 seconds"}
+    write_contract(tmp_path, cluster.host, **server)
+    sent = 0
+    counts = []
+    for second, more in [(0, 3), (5, 3), (6, 0), (7, 8), (12, 4), (18, 0), (9000, 1), (0, 1)]:
+        cluster.send(topic, orders(more, sent))
+        sent += more
+        run = begin_run("tester", clock=clock_at(FIRST + timedelta(seconds=second)))
+        found, failure = visit_sources(open_project(tmp_path), settings_of(tmp_path), run, (), plain_step)
+        assert failure is None
+        counts.append(sum(source.read for source in found.sources) if found else None)
+    assert counts == [3, None, None, 11, None, 4, 1, 1]
+    cluster.send(topic, orders(1, sent))
+    land_sources(open_project(tmp_path), settings_of(tmp_path), begin_run("tester"), (), plain_step)
+    assert ask(tmp_path, "select sum(accepted_count) from ops.ingestion_log") == [(sent + 1,)]
+    assert ask(tmp_path, "select count(distinct run_id) from ops.audit_log") == [(6,)]

@@ -24,8 +24,8 @@ from flows.workplace import Workplace, in_project
 @click.option("--param", "parameters", multiple=True, help="Asked of an API: limit=100; a secret as 'key=${NAME}'.")
 @in_project
 def draft(workplace: Workplace, target: str, **asked: Any) -> None:
-    """Write a contract for a file, a folder or pattern of files, the answer of an API, a table of a database, or
-    an operational schema.
+    """Write a contract for a file, a folder or pattern of files, the answer of an API, a table of a database, a
+    topic, or an operational schema.
 
     From data, types, keys and enums are inferred from the rows there are; from a database's table they are what its
     catalogue promises; from SQL DDL, Prisma or JSON Schema they are what the schema promises, and the contract can be
@@ -37,6 +37,8 @@ def draft(workplace: Workplace, target: str, **asked: Any) -> None:
     sluice draft https://api.example.com/v1/orders --bearer SHOP_TOKEN
     sluice draft 'postgresql://reader@db.example.com/shop/public.orders?passwordSecret=SHOP_DB_PASSWORD'
     sluice draft shop.db --table orders
+    sluice draft kafka://broker:9092/shop.orders
+    sluice draft 'kafka://broker:9094/orders?securityProtocol=SASL_SSL&userSecret=KAFKA_USER&passwordSecret=KAFKA_PASSWORD'
     sluice draft db/schema.sql --table orders --dialect mysql
     sluice draft db/schema.prisma --all
     """

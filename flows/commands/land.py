@@ -57,7 +57,8 @@ def land(workplace: Workplace, sources: tuple[str, ...], as_json: bool, is_anew:
 def watch(workplace: Workplace, sources: tuple[str, ...], every: float, is_once: bool) -> None:
     """Land what arrives, looking again every so often, until Ctrl-C or SIGTERM.
 
-    Without SOURCE it looks into every folder and bucket; an API or a database is asked this often only by name.
+    Without SOURCE it looks into every folder, bucket and topic; an API or a database is asked this often only by name.
+    Messages of a topic gather until a batch is full or `batchAge` of its contract has passed.
 
     A look that finds nothing writes nothing. A refused file or a failing source is told once and stops nothing else.
     Several watchers at once are fine. The first Ctrl-C ends it when the delivery at hand is done, the second at once.

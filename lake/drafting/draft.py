@@ -169,16 +169,17 @@ def _reading(session: Session, file: WorkingFile, delivery: Delivery) -> tuple[R
     if delivery.format == "parquet":
         return read_parquet(session, file, origin=delivery.origin), {}
     if delivery.format == "jsonl":
-        return _in_file_order(session, read_json_lines(session, file, expected=(), prefix=PREFIX)), {}
+        return in_record_order(session, read_json_lines(session, file, expected=(), prefix=PREFIX)), {}
     if delivery.format == "json":
         found = read_json(session, file, expected=(), prefix=PREFIX, origin=delivery.origin)
-        return _in_file_order(session, found), {}
+        return in_record_order(session, found), {}
     if delivery.format in WORKBOOKS:
         return read_excel(session, file, SheetChoice(), expected=(), prefix=PREFIX, origin=delivery.origin), {}
     return _delimited(session, file, delivery)
 
 
-def _in_file_order(session: Session, reading: JsonReading) -> JsonReading:
+def in_record_order(session: Session, reading: JsonReading) -> JsonReading:
+    """Gives the columns in the order of the first record; raises SourceError when there is no record with keys."""
     if not reading.columns:
         raise SourceError("file-empty", "The file holds no JSON objects with keys.", cure="Is it a list of records?")
     first = session.value(f"select json_keys(text) from {reading.records} where is_object order by line limit 1")

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +26,7 @@ class Visit:
     it; None before there is one. A source that reads on from where it stood finds that in `position`, and gives with
     each delivery the position that is true once the delivery is in the lake; `anew` asks it to begin from what it has
     now, whatever its position. `spool` is where the ingestion service keeps what was posted. `lake` names the lake
-    among others.
+    among others. `may_wait` says that another look follows soon.
     """
 
     contract: Contract
@@ -39,6 +40,7 @@ class Visit:
     spool: Path = Path("spool")
     lake: str = ""
     anew: bool = False
+    may_wait: bool = False
 
     def at(self, server: Server) -> "Visit":
         """Gives the visit to one of the contract's servers."""
@@ -57,6 +59,11 @@ class Visit:
         """Where the source stands by what is in raw; empty before its first landing."""
         landed = [record for record in self._positioned if record.status == "landed"]
         return position_of(max(landed, key=ordinal_of)) if landed else {}
+
+    @property
+    def last_landed_at(self) -> datetime | None:
+        """When a delivery of a source that has positions landed last."""
+        return max((record.ended_at for record in self._positioned if record.status == "landed"), default=None)
 
     @property
     def next_ordinal(self) -> int:

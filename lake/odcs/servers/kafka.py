@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 from lake.contract import Contract, Server
-from lake.errors import ContractError
+from lake.errors import ContractError, SourceError
 from lake.odcs.document import Part, check_keys, did_you_mean, value_text
 from lake.odcs.properties import custom_properties
 from lake.odcs.servers.properties import SPAN, Kind, span_seconds
@@ -27,7 +29,7 @@ KINDS: Mapping[str, Kind] = {
     "whenOffsetsLost": Kind("What to do when messages are gone that were not read: refuse, or earliest to go on."),
     "messagesPerBatch": _COUNT,
     "bytesPerBatch": _COUNT,
-    "lookEvery": Kind("How long `sluice watch` lets messages gather, e.g. '10 seconds'.", SPAN),
+    "batchAge": Kind("How long `sluice watch` lets messages gather at most, e.g. '10 seconds'.", SPAN),
     "giveUpAfter": Kind("How long brokers may be silent, e.g. '30 seconds'.", SPAN),
     "mostBehind": _COUNT,
     "group": Kind("The consumer group that is told how far the lake is.", re.compile(r"\S{1,200}")),
@@ -62,6 +64,25 @@ def read_kafka(server: Part) -> Server:
     _check_payload(server)
     _check_signing(found, options)
     return Server("kafka", host, "json", options)
+
+
+def read_address(address: str) -> Server:
+    """Gives the server that an address such as `kafka://host:9092/topic?securityProtocol=SSL` means.
+
+    What stands behind the question mark are custom properties by name. Raises SourceError for what cannot be.
+    """
+    parts = urlsplit(address)
+    named = {**dict(parse_qsl(parts.query, keep_blank_values=True)), "topic": parts.path.strip("/")}
+    unknown = [name for name in named if name not in KINDS]
+    if unknown:
+        message = f"'{unknown[0]}' is no property of a topic."
+        raise SourceError("option-unfit", message, cure=did_you_mean(unknown[0], tuple(KINDS)))
+    properties = [{"property": name, "value": value} for name, value in named.items()]
+    server = {"server": "broker", "type": "kafka", "host": parts.netloc, "customProperties": properties}
+    try:
+        return read_kafka(Part(server, Path(address), {}))
+    except ContractError as error:
+        raise SourceError(error.code, error.message, cure=error.cure) from None
 
 
 def check_kafka(server: Part, contract: Contract) -> None:

@@ -197,7 +197,5 @@ def open_client(topic: Topic, secrets: Secrets) -> Iterator[Client]:
 def _silent() -> logging.Logger:
     """Gives a log that nobody reads: what matters is raised, and the client's own words may hold a secret."""
     logger = logging.getLogger("sluice.kafka")
-    logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
+    logger.disabled = True
     return logger

@@ -6,6 +6,7 @@ the next number of its source: of two visits at once, both make that number, and
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from confluent_kafka import KafkaError
 
@@ -54,6 +55,8 @@ class _Reading:
     def deliveries(self) -> Iterator[Delivery]:
         marks = self.client.marks()
         start = find_start(self.topic, self.visit.position, marks)
+        if self._is_gathering(start, marks):
+            return
         self._note_start(start)
         self._offsets = dict(start.offsets)
         self._open = {partition for partition, offset in self._offsets.items() if offset < marks.highest[partition]}
@@ -64,6 +67,15 @@ class _Reading:
             yield self._delivery(self._file(marks), marks)  # no message, but the place is in the lake now
         if self._given:
             self._note("source-read", self._read, batches=self._given)
+
+    def _is_gathering(self, start: Start, marks: Marks) -> bool:
+        """Says whether what waits is less than a batch, and the last batch is young: the next look may land more."""
+        landed_at = self.visit.last_landed_at
+        waiting = sum(marks.highest[partition] - offset for partition, offset in start.offsets.items())
+        if not self.visit.may_wait or landed_at is None or waiting >= self.topic.messages_per_batch:
+            return False
+        age = self.visit.run.started_at - landed_at
+        return timedelta(0) <= age < self.topic.batch_age  # a clock that was set back keeps nothing waiting
 
     def _batches(self, marks: Marks) -> Iterator[Delivery]:
         """Gives batch after batch; what had come when the brokers failed is given first, and counts."""

@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from lake.contract import Contract, Server
 
 DEFAULT_MESSAGES, DEFAULT_BYTES = "200000", str(64 << 20)  # of one batch: what a kill may cost, what landing weighs
-DEFAULT_GIVE_UP = "30"
+DEFAULT_AGE, DEFAULT_GIVE_UP = "10", "30"
 
 
 @dataclass(frozen=True)
 class Topic:
     """One topic as one contract reads it.
 
-    `brokers` are those asked first, `group` the consumer group that is told how far the lake is, `give_up_after`
-    seconds of silence end a visit. `options` are the server's custom properties.
+    `brokers` are those asked first, `group` the consumer group that is told how far the lake is. A loop lands a batch
+    that is not full after `batch_age`; `give_up_after` seconds of silence end a visit.
+    `options` are the server's custom properties.
     """
 
     name: str
@@ -24,6 +26,7 @@ class Topic:
     goes_on_when_lost: bool
     messages_per_batch: int
     bytes_per_batch: int
+    batch_age: timedelta
     give_up_after: float
     options: Mapping[str, str]
 
@@ -44,6 +47,7 @@ def topic_of(server: Server, source: str) -> Topic:
         goes_on_when_lost=options.get("whenOffsetsLost") == "earliest",
         messages_per_batch=int(options.get("messagesPerBatch", DEFAULT_MESSAGES)),
         bytes_per_batch=int(options.get("bytesPerBatch", DEFAULT_BYTES)),
+        batch_age=timedelta(seconds=int(options.get("batchAge", DEFAULT_AGE))),
         give_up_after=float(options.get("giveUpAfter", DEFAULT_GIVE_UP)),
         options=options,
     )
