@@ -1,7 +1,9 @@
 """What goes wrong with brokers: gone, refused, killed in between, two at once, messages deleted, a topic made anew."""
 
+import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -10,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from lake.errors import SourceError
@@ -170,6 +173,74 @@ def test_kafka_faults_killed_at_every_step(tmp_path: Path, cluster: Cluster) -> 
         ok(folder)
         assert ids(folder) == sent(90), seen[place - 1].kind
         shutil.rmtree(folder)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_kafka_faults_killed_again_and_again_while_messages_come(tmp_path: Path, cluster: Cluster) -> None:
+    """While a producer goes on, workers, now and then two at once, are killed at moments of chance: in the end every
+    message is in raw once, counted by another library than ours."""
+    topic = cluster.make_topic("soaked", 3)
+    write_contract(tmp_path, cluster.host, topic=topic, messagesPerBatch=200)
+    chance = random.Random(20261121)
+    count = 0
+    for turn in range(12):
+        for _ in range(3):
+            more = chance.randrange(1, 300)
+            cluster.send(topic, orders(more, count), chance.randrange(3))
+            count += more
+        workers = [start_run(tmp_path) for _ in range(1 + turn % 2)]
+        coming = threading.Thread(target=cluster.send, args=(topic, orders(100, count), turn % 3))
+        coming.start()
+        count += 100
+        for worker in workers:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                worker.communicate(timeout=chance.uniform(0.8, 4))
+            worker.kill()
+            worker.communicate()
+        coming.join()
+    ok(tmp_path)
+    landed_ids = pl.read_delta(str(tmp_path / "lake/data/raw/orders"))["order_id"]
+    assert (len(landed_ids), landed_ids.n_unique()) == (count, count)
+    (counts,) = ask(tmp_path, "select sum(read_count), sum(duplicate_count) from ops.ingestion_log")
+    assert counts == (count, 0)
+
+
+PEAK = """
+import re
+from tests.kafka_parts import *
+
+folder = Path({folder!r})
+peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+before = peak()
+sizes = [delivery.path.stat().st_size for delivery in read(folder / "lake/contracts/orders.yaml", folder)]
+print(sum(sizes), peak() - before)
+"""
+
+
+@pytest.mark.soak
+def test_kafka_faults_backlog_larger_than_memory_streams(tmp_path: Path) -> None:
+    """A backlog of 280 MB goes to disk as it comes: the process grows by what is fetched ahead, not by what waits."""
+    with clustering() as own:
+        own.make_topic("backlog", 64)
+        for partition in range(64):
+            own.send("backlog", ({"order_id": f"{n}", "note": "x" * 20_000} for n in range(220)), partition)
+        write_contract(tmp_path, own.host, topic="backlog", bytesPerBatch=16_000_000)
+        script = PEAK.format(folder=str(tmp_path))
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    size, grown = map(int, done.stdout.split())
+    assert size > 280_000_000
+    assert grown * 1024 < size / 2
+
+
+def test_kafka_faults_message_larger_than_a_fetch(tmp_path: Path, cluster: Cluster) -> None:
+    """A message larger than what is fetched at once lands like any other."""
+    topic = cluster.make_topic("huge")
+    cluster.send(topic, [{"order_id": "huge", "amount": "1", "note": "x" * 900_000}, *orders(1)])
+    path = write_contract(tmp_path, cluster.host, topic=topic, bytesPerBatch=1000)
+    sizes = [pl.read_parquet(delivery.path)["value"].bin.size().to_list() for delivery in read(path, tmp_path)]
+    assert [size > 900_000 for found in sizes for size in found] == [True, False]
 
 
 def test_kafka_faults_two_runs_at_once(tmp_path: Path, cluster: Cluster) -> None:

@@ -24,7 +24,7 @@ SCHEMA = pa.schema(
         ("value", pa.binary()),
     ]
 )
-GROUP_MESSAGES = 50_000  # rows of one row group: fewer and larger groups are cheaper to write and to read
+GROUP_MESSAGES, GROUP_BYTES = 50_000, 8 << 20  # of one row group: fewer are cheaper to write and to read
 
 
 @dataclass
@@ -57,7 +57,10 @@ class MessageFile:
         self.message_count += len(table)
         self.byte_count += table.nbytes
         self._pending.append(table)
-        if sum(len(part) for part in self._pending) >= GROUP_MESSAGES:
+        if (
+            sum(len(part) for part in self._pending) >= GROUP_MESSAGES
+            or sum(part.nbytes for part in self._pending) >= GROUP_BYTES
+        ):
             self._write()
         return {partition: min(offset, self.highest[partition]) for partition, offset in behind.items()}
 

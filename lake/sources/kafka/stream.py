@@ -20,7 +20,7 @@ from lake.sources.kafka.topic import Topic, read_topic
 from lake.sources.visit import ORDINAL, Visit, numbered_batch
 
 MOST_AT_ONCE = 10_000  # messages taken from the client in one go
-BYTES_AT_ONCE = 8 << 20  # and how many bytes these should come to at most, by what came before
+BYTES_AT_ONCE = 4 << 20  # and how many bytes these should come to at most, by what came before
 FIRST_AT_ONCE = 16  # brokers let messages be 1 MB, unless told otherwise
 
 
