@@ -124,7 +124,7 @@ def editor_schema_text() -> str:
 
 
 def make_drafts(workplace: Workplace, target: str, wishes: Wishes, editor: str | None) -> list[Draft]:
-    """Gives the proposals for a target: an address, a database's table, a topic, a schema, a file, a folder or a pattern."""
+    """Gives the proposals for a target: an address, a database's table, a topic, a schema, files."""
     if is_url(target):
         return [_from_url(workplace, target, wishes, editor)]
     if is_database(target):

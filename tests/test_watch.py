@@ -105,7 +105,8 @@ def test_watch_asks_an_api_only_by_name(shop):
     """A loop over all sources leaves alone what should not be asked every few seconds."""
     contract = shop / "lake" / "contracts" / "orders.yaml"
     text = contract.read_text()
-    contract.write_text(text.replace("type: local, path: 'inbox', format: csv", "type: kinesis, stream: 'orders', format: json"))
+    unread = "type: kinesis, region: 'eu-west-1', format: json"
+    contract.write_text(text.replace("type: local, path: 'inbox', format: csv", unread))
     assert look(shop) == (None, None)
     outcome, failure = look(shop, sources=("orders",))
     assert (outcome.failure.code, failure.code) == ("source-unknown", "source-unknown")
