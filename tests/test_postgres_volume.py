@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash_parts import ROOT, copy_shop, run_here, start_run
+from tests.crash_parts import ROOT, run_here, start_run
 from tests.database_parts import MAKE as MAKE_READINGS
 from tests.database_parts import fill, postgresql, write_contract
 from tests.http_parts import ask
@@ -41,9 +41,10 @@ def test_postgres_volume_killed_all_over_a_run(tmp_path: Path, database: Databas
     database.let_read()
     write_contract(tmp_path / "begun", postgresql(database, rowsPerBatch=10))
     seen: list = []
-    assert run_here(copy_shop(tmp_path / "begun", tmp_path / "undisturbed"), observers=(seen.append,)).is_ok
+    shutil.copytree(tmp_path / "begun", tmp_path / "undisturbed")
+    assert run_here(tmp_path / "undisturbed", observers=(seen.append,)).is_ok
     for place in range(1, len(seen) + 1, len(seen) // 12):
-        folder = copy_shop(tmp_path / "begun", tmp_path / f"at-{place}")
+        folder = shutil.copytree(tmp_path / "begun", tmp_path / f"at-{place}")
         start_run(folder, "--kill-at-event", str(place)).communicate()
         assert run_here(folder).is_ok
         found = ask(folder, "select reading_id from raw.readings order by all")
