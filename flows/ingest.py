@@ -35,9 +35,8 @@ def land_source(job: Job, plan: Plan, contract: Contract) -> SourceOutcome:
     ContractError when the contract differs from its operational schema and refuses drift.
     """
     watch_schema(job, contract)
-    sweep_commits(job.session, job.store, [contract.source])  # a run that died after its commit did not
     fit_raw(job.session, job.store, contract, job.run)  # a contract that breaks a promise is refused before anything
-    known = {record.batch_id: record for record in find_batches(job.session, job.store, contract.source)}
+    known = _known(job, contract)
     visit = _visit(job, contract, known)
     records: list[BatchRecord] = []
     try:
@@ -64,6 +63,12 @@ def _land_servers(job: Job, plan: Plan, visit: Visit, records: list[BatchRecord]
     return stopped + refusals
 
 
+def _known(job: Job, contract: Contract) -> dict[str, BatchRecord]:
+    """Gives what became of the batches of a source, by their ids."""
+    sweep_commits(job.session, job.store, [contract.source])  # a run that died after its commit did not
+    return {record.batch_id: record for record in find_batches(job.session, job.store, contract.source)}
+
+
 def _visit(job: Job, contract: Contract, known: Mapping[str, BatchRecord]) -> Visit:
     scratch = job.session.scratch / "deliveries"
     scratch.mkdir(exist_ok=True)
@@ -73,6 +78,7 @@ def _visit(job: Job, contract: Contract, known: Mapping[str, BatchRecord]) -> Vi
         lake=job.store.uri,
         may_wait=job.may_wait,
         anew=contract.source in job.anew,
+        look=lambda: _known(job, contract),
     )
 
 

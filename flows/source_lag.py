@@ -12,6 +12,7 @@ from lake.sources.opening import LAGS, measure_lag
 from lake.sources.visit import Visit
 
 MOST_BEHIND = "mostBehind"  # the custom property of a server that says from when on people are told
+MOST_UNLESS_SAID = {"bytes": str(1 << 30)}  # a log that is not read fills the disk of its database
 
 
 def lag_measures(job: Job) -> Iterator[tuple[str, str, float, str]]:
@@ -31,12 +32,14 @@ def lag_measures(job: Job) -> Iterator[tuple[str, str, float, str]]:
         except SluiceError as failure:
             job.run.note("lag-unknown", contract.source, code=failure.code, error=failure.message)
             continue
-        unit = lags[0].unit if lags else "messages"
+        if not lags:
+            continue
+        unit = lags[0].unit
         yield "source_behind", contract.source, sum(lag.behind for lag in lags), unit
         if len(lags) > 1:
             for lag in lags:
                 yield "source_part_behind", f"{contract.source} {lag.part}", lag.behind, lag.unit
-        allowed = contract.server.options.get(MOST_BEHIND)
+        allowed = contract.server.options.get(MOST_BEHIND, MOST_UNLESS_SAID.get(unit))
         if allowed is not None:
             yield "source_allowed_behind", contract.source, float(allowed), unit
 
@@ -44,5 +47,7 @@ def lag_measures(job: Job) -> Iterator[tuple[str, str, float, str]]:
 def ask_lag(job: Job, contract: Contract) -> list[Lag]:
     """Asks a source what waits there; raises SluiceError when it cannot be asked."""
     known = {record.batch_id: record for record in find_batches(job.session, job.store, contract.source)}
-    visit = Visit(contract, job.project.root, job.session.scratch, job.run, job.secrets, time.sleep, known)
+    visit = Visit(
+        contract, job.project.root, job.session.scratch, job.run, job.secrets, time.sleep, known, lake=job.store.uri
+    )
     return list(measure_lag(visit))

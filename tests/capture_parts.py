@@ -1,13 +1,24 @@
-"""What tests of change capture share: a database with tables, a project that captures them, and both compared."""
+"""What tests of change capture share: a database with tables, a project that captures them, and both compared.
 
+As a script: `python -m tests.capture_parts PROJECT SOURCE` lands in a process of its own; `--kill-at FILE:LINE` (or
+`FILE:FUNCTION`) dies before a line of `lake/sources/capture/` is carried out for the first time, `--tell` gives the
+lines there were.
+"""
+
+import argparse
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from flows.job import open_job
 from flows.landing import land_each, land_sources
 from flows.outcome import Outcome
+from flows.source_lag import lag_measures
 from flows.steps import plain_step
 from lake.engine import EngineLimits, Session, scan_sql
 from lake.odcs.reader import read_contract
@@ -16,9 +27,11 @@ from lake.run import Event, Observer, begin_run
 from lake.settings import Settings
 from lake.tables import read_version
 from sql.current import current_sql
+from tests.crash_parts import kill_myself
 from tests.postgres_parts import PASSWORD, REPLICATOR, Database
+from tests.warm_parts import WarmProcess
 
-TYPES = {"integer": "integer", "text": "string", "number": "number", "timestamp": "timestamp", "json": "object"}
+ITEMS = {"id": "integer", "note": "integer", "price": "number|physicalType: decimal(10,2)"}
 CONTRACT = """apiVersion: v3.1.0
 kind: DataContract
 id: {name}
@@ -97,6 +110,19 @@ class Shop:
         (self.folder / ".env").write_text(f"SHOP_PASSWORD={json.dumps(PASSWORD)}\n")
         self.contracts[name] = path
 
+    def add_items(self, name: str, **options: Any) -> None:
+        """Makes one more table of items, and its contract."""
+        self.database.execute(
+            f"create table {name} (id integer primary key, note integer, price numeric(10, 2))",
+            f"alter table {name} owner to {REPLICATOR}",
+        )
+        self.capture(name, ITEMS, **options)
+
+    def differs(self, source: str = "items", columns: str = "id, note, price") -> list[tuple]:
+        """Gives the rows that the view and the table do not have in common."""
+        standing, there = self.current(columns, source), self.database.rows(f"select {columns} from {source}")
+        return sorted({*standing} ^ {*there}, key=repr) + [row for row in standing if standing.count(row) > 1]
+
     def land(self, *sources: str, anew: bool = False, observers: Sequence[Observer] = ()) -> list[Event]:
         """Lands as a visit does, without the writing down that follows one; gives its events, or raises what failed."""
         run = begin_run("tester", observers=tuple(observers))
@@ -110,6 +136,15 @@ class Shop:
         """Lands as the command does."""
         project, run = open_project(self.folder), begin_run("tester")
         return land_sources(project, Settings.read(self.folder), run, sources, plain_step, is_anew=anew)
+
+    def start(self, source: str, *arguments: str) -> WarmProcess:
+        """Lands in a process of its own."""
+        return WarmProcess("tests.capture_parts:main", [str(self.folder), source, *arguments])
+
+    def lags(self) -> list[tuple[str, str, float, str]]:
+        """Gives what waits, as the platform's health is measured by."""
+        with open_job(open_project(self.folder), Settings.read(self.folder), begin_run("tester"), plain_step) as job:
+            return list(lag_measures(job))
 
     def history(self, columns: str = "_change", source: str = "items", where: str = "true") -> list[tuple]:
         """Gives what raw has of a source, in the order of the log."""
@@ -137,3 +172,51 @@ class Shop:
             scan = scan_sql([file.path for file in found.files], found.columns, evolved=found.evolved)
             session.execute(f"create or replace view raw.{source} as {scan}")
             return session.rows(query)
+
+
+def make_shop(database: Database, folder: Path, **options: Any) -> Shop:
+    """Gives a project that captures a table of items which the capturing role owns."""
+    database.execute(f'grant create on database "{database.name}" to {REPLICATOR}')
+    made = Shop(folder, database)
+    made.add_items("items", **options)
+    return made
+
+
+@contextmanager
+def tracing(kill_at: str, seen: dict[str, None]) -> Iterator[None]:
+    """Gathers the lines of the capturing modules that are carried out, and dies before one."""
+
+    def trace(frame: FrameType, what: str, _: object) -> Any:
+        path = Path(frame.f_code.co_filename)
+        if path.parent.name != "capture":
+            return None
+        if what == "line":
+            place = f"{path.name}:{frame.f_lineno}"
+            seen[place] = None
+            if kill_at in (place, f"{path.name}:{frame.f_code.co_name}"):
+                kill_myself()
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(None)
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("source")
+    parser.add_argument("--kill-at", default="")
+    parser.add_argument("--tell", action="store_true")
+    given = parser.parse_args(arguments)
+    seen: dict[str, None] = {}
+    with tracing(given.kill_at, seen):
+        run_events = Shop(given.folder, Database("", 0)).land(given.source)
+    told = list(seen) if given.tell else [event.kind for event in run_events]
+    sys.stdout.write(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -5,19 +5,14 @@ from pathlib import Path
 import pytest
 
 from lake.errors import SourceError
-from tests.capture_parts import Shop
+from tests.capture_parts import ITEMS, Shop, make_shop
 from tests.postgres_parts import REPLICATOR, Database
 
 
 @pytest.fixture
 def shop(database: Database, tmp_path: Path) -> Shop:
-    """A table of items that the capturing role owns, and its contract."""
-    database.execute(f'grant create on database "{database.name}" to {REPLICATOR}')
-    database.execute("create table items (id integer primary key, note integer, price numeric(10, 2))")
-    database.execute(f"alter table items owner to {REPLICATOR}")
-    made = Shop(tmp_path, database)
-    made.capture("items", {"id": "integer", "note": "integer", "price": "number|physicalType: decimal(10,2)"})
-    return made
+    """A table of items and its contract."""
+    return make_shop(database, tmp_path)
 
 
 def test_capture_begins_with_what_is_there_and_goes_on_with_changes(shop, database):
@@ -35,10 +30,6 @@ def test_capture_begins_with_what_is_there_and_goes_on_with_changes(shop, databa
     assert shop.current("id, price") == database.rows("select id, price from items order by id")
 
 
-def same(shop: Shop, database: Database, columns: str = "id, note, price") -> None:
-    assert shop.current(columns) == database.rows(f"select {columns} from items order by {columns}")
-
-
 def test_capture_change_of_a_key_is_a_delete_and_an_insert(shop, database):
     """The old key must be gone from the view, the new one there, both at their places in one transaction."""
     database.execute("insert into items values (1, 1, 1), (2, 2, 2)")
@@ -51,7 +42,7 @@ def test_capture_change_of_a_key_is_a_delete_and_an_insert(shop, database):
     shop.land()
     found = shop.history("_change, id, _sequence", where="_change not in ('snapshot', 'baseline')")
     assert found == [("delete", 1, 0), ("insert", 9, 1), ("delete", 2, 2), ("insert", 8, 3), ("insert", 1, 5)]
-    same(shop, database)
+    assert shop.differs() == []
 
 
 def test_capture_truncate_empties_the_view_and_keeps_the_history(shop, database):
@@ -63,7 +54,7 @@ def test_capture_truncate_empties_the_view_and_keeps_the_history(shop, database)
     )
     shop.land()
     assert [row[0] for row in shop.history()[2:]] == ["insert", "truncate", "insert"]
-    same(shop, database)
+    assert shop.differs() == []
 
 
 def test_capture_tells_each_change_by_its_commit(shop, database):
@@ -85,7 +76,7 @@ def test_capture_tells_each_change_by_its_commit(shop, database):
     assert found[1][2] == found[2][2] and len({row[2] for row in found}) == 3
     ((clock,),) = database.rows("select now()")
     assert all(0 <= (clock - row[3]).total_seconds() < 600 for row in found)
-    same(shop, database)
+    assert shop.differs() == []
 
 
 def test_capture_nothing_new_lands_nothing(shop, database):
@@ -195,17 +186,13 @@ def test_capture_of_a_table_without_key_keeps_equal_rows_apart_by_number(shop, d
 
 def test_capture_cuts_deliveries_where_transactions_end(shop, database):
     """A delivery must hold whole transactions, one larger than a delivery's size alone."""
-    shop.capture(
-        "items",
-        {"id": "integer", "note": "integer", "price": "number|physicalType: decimal(10,2)"},
-        bytesPerBatch=20_000,
-    )
+    shop.capture("items", ITEMS, bytesPerBatch=20_000)
     database.execute("insert into items select n, 0, 0 from generate_series(1, 1000) as n")
     landed = [event for event in shop.land() if event.kind == "batch-landed"]
     database.execute("update items set note = 1", "update items set note = 2 where id = 1", "update items set note = 3")
     landed = [event for event in shop.land() if event.kind == "batch-landed"]
     assert [event.record_count for event in landed] == [1000, 1001]
-    same(shop, database)
+    assert shop.differs() == []
 
 
 def test_capture_moves_the_slot_on_where_only_other_tables_change(shop, database):
@@ -218,4 +205,4 @@ def test_capture_moves_the_slot_on_where_only_other_tables_change(shop, database
     assert behind < 1 << 20
     database.execute("insert into items values (1, 1, 1)")
     shop.land()
-    same(shop, database)
+    assert shop.differs() == []

@@ -66,7 +66,17 @@ def topic_lag(visit: Visit) -> Iterator[Lag]:
     return partition_lags(visit)
 
 
-LAGS: Mapping[str, Callable[[Visit], Iterator[Lag]]] = {"kafka": topic_lag}  # the sources that can tell what waits
+def log_lag(visit: Visit) -> Iterator[Lag]:
+    """Gives what waits in the log of a captured table's database; a table that is asked by queries has none."""
+    from lake.sources.capture.lag import slot_lags
+
+    return slot_lags(visit) if visit.contract.history_of is not None else iter(())
+
+
+LAGS: Mapping[str, Callable[[Visit], Iterator[Lag]]] = {  # the sources that can tell what waits
+    "kafka": topic_lag,
+    "postgresql": log_lag,
+}
 
 
 def measure_lag(visit: Visit) -> Iterator[Lag]:

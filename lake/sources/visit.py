@@ -25,8 +25,9 @@ class Visit:
     `pause` waits some seconds. `since` is the greatest watermark in raw less the contract's lateness, as DuckDB writes
     it; None before there is one. A source that reads on from where it stood finds that in `position`, and gives with
     each delivery the position that is true once the delivery is in the lake; `anew` asks it to begin from what it has
-    now, whatever its position. `spool` is where the ingestion service keeps what was posted. `lake` names the lake
-    among others. `may_wait` says that another look follows soon.
+    now, whatever its position. `look` gives what the lake knows by now, for a source that has waited. `spool` is where
+    the ingestion service keeps what was posted. `lake` names the lake among others. `may_wait` says that another look
+    follows soon.
     """
 
     contract: Contract
@@ -41,10 +42,15 @@ class Visit:
     lake: str = ""
     anew: bool = False
     may_wait: bool = False
+    look: Callable[[], Mapping[str, BatchRecord]] | None = None
 
     def at(self, server: Server) -> "Visit":
         """Gives the visit to one of the contract's servers."""
         return replace(self, contract=self.contract.at(server))
+
+    def again(self) -> "Visit":
+        """Gives the visit with what the lake knows by now."""
+        return self if self.look is None else replace(self, known=self.look())
 
     def has_landed(self, origin: str, state: str) -> bool:
         """Says whether what is at a place is in the lake already, and untouched since: it need not be read again."""

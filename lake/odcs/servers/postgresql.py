@@ -26,11 +26,13 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "sslMode": SSL_MODES,
 }
 # Of the properties of reading, those that have a meaning where changes are read.
-CAPTURE_OPTIONS = ("mode", "table", "publication", "bytesPerBatch")
+CAPTURE_OPTIONS = ("mode", "table", "bytesPerBatch")
+ONLY_CAPTURE = ("publication", "mostBehind")
 POSTGRESQL_KINDS: Mapping[str, Kind] = {
     **READING_KINDS,
     "mode": Kind(f"Write {' or '.join(CHOICES['mode'])}."),
     "publication": Kind("Write the name of a publication.", re.compile(r".{1,63}")),
+    "mostBehind": Kind("Write a whole number of bytes from 1 on.", re.compile(r"[1-9][0-9]*")),
     "user": Kind("Write the name of the role that reads."),
     "userSecret": SECRET,
     "passwordSecret": SECRET,
@@ -80,13 +82,14 @@ def _server(options: Mapping[str, str]) -> Server:
     host = options["host"]
     usual = "prefer" if host in HERE or host.startswith("/") else "require"
     place = f"postgresql://{host}:{options['port']}/{options['database']}"
-    return Server("postgresql", place, "parquet", {"sslMode": usual, **options})
+    form = "jsonl" if options.get("mode") == CAPTURE else "parquet"
+    return Server("postgresql", place, form, {"sslMode": usual, **options})
 
 
 def _check_capture(server: Part, options: Mapping[str, str]) -> None:
     """Raises ContractError for what has no meaning where changes are read, or where they are not."""
     is_capture = options.get("mode") == CAPTURE
-    idle = set(READING_KINDS) - set(CAPTURE_OPTIONS) if is_capture else {"publication"}
+    idle = set(READING_KINDS) - set(CAPTURE_OPTIONS) if is_capture else set(ONLY_CAPTURE)
     for name in sorted(idle & set(options)):
         place = custom_properties(server, (name,))[name]
         message = f"Custom property '{name}' means nothing where 'mode' is {'' if is_capture else 'not '}'{CAPTURE}'."

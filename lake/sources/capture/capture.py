@@ -5,10 +5,9 @@ any two lines: what was not landed comes again, and what was landed is skipped, 
 not all is landed is given up and the table read anew.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lake.errors import SourceError
@@ -26,10 +25,11 @@ from lake.sources.capture.table import (
     take_turn,
 )
 from lake.sources.database.faults import Passing
-from lake.sources.delivery import BATCH_ID_DIGITS, CAPTURE, Delivery, Fate
-from lake.sources.visit import ORDINAL, Visit
+from lake.sources.delivery import CAPTURE, Delivery, Fate
+from lake.sources.visit import ORDINAL, Visit, numbered_batch
 
-LSN, SLOT, SYSTEM, TABLE, SNAPSHOT = "lsn", "slot", "system", "table", "snapshot"  # what a position says
+# What a position says. `base` is added to every place of the log: they grow on where another server's log begins.
+LSN, BASE, SLOT, SYSTEM, TABLE, SNAPSHOT = "lsn", "base", "slot", "system", "table", "snapshot"
 READING, DONE = "reading", "done"
 PAUSES = (1.0, 3.0, 9.0)  # seconds before another try; a delivery that landed begins them anew
 TURN_PAUSES = (0.2, 0.5, 1.0, 2.0)  # a run that was killed holds the table until the server has noticed
@@ -56,38 +56,41 @@ class _Capture:
 
     visit: Visit
     captured: Captured
-    position: Mapping[str, str] | None = None
-    _ordinal: int = 0
+    position: Mapping[str, str] = field(default_factory=dict)
+    _given: int = 0
     _target: int = 0
+    _is_anew: bool = False
 
     def deliveries(self) -> Iterator[Delivery]:
         """Gives delivery after delivery, and begins the connection anew where it was cut."""
-        self.position, self._ordinal = self.visit.position, self.visit.next_ordinal
-        needs_snapshot = self.visit.anew or self.position.get(SNAPSHOT) != DONE
         tries = 0
         while True:
-            before = self._ordinal
+            before = self._given
             try:
-                yield from self._read(needs_snapshot=needs_snapshot)
+                yield from self._read()
                 return
             except Passing as fault:
-                tries = 0 if self._ordinal > before else tries
+                tries = 0 if self._given > before else tries
                 if tries == len(PAUSES):
                     raise
                 self._note("capture-interrupted", reason=self.visit.secrets.redact(fault.message))
                 self.visit.pause(PAUSES[tries])
                 tries += 1
-            needs_snapshot = self.position.get(SNAPSHOT) != DONE or (needs_snapshot and before == self._ordinal)
 
-    def _read(self, *, needs_snapshot: bool) -> Iterator[Delivery]:
+    def _read(self) -> Iterator[Delivery]:
         with Database(self.captured, self.visit) as database, LogStream(self.captured, self.visit) as stream:
             if not self._has_turn(database):
                 self._note("capture-elsewhere")
                 return
+            self.visit = self.visit.again()  # with the table to itself: nobody lands anything of it from here on
+            self.position = self.visit.position
+            if self.visit.waits_for is not None:
+                return
             expect_logical(database)
             system = stream.identify()
-            if needs_snapshot:
+            if self.position.get(SNAPSHOT) != DONE or (self.visit.anew and not self._is_anew):
                 yield from self._snapshot(database, stream, system)
+                self._is_anew = True
             self._expect_same(database, system)
             self._target = self._target or log_end(database)
             yield from self._changes(database, stream)
@@ -102,21 +105,23 @@ class _Capture:
         return False
 
     def _snapshot(self, database: Database, stream: LogStream, system: str) -> Iterator[Delivery]:
-        assert self.position is not None
         kept = self.position.get(SLOT, "") if self.position.get(SNAPSHOT) == DONE else ""
-        snapshot = take_snapshot(database, stream, self.visit, kept)
+        base = int(self.position.get(BASE, 0))
+        last = int(self.position.get(LSN, 0)) + base
+        snapshot = take_snapshot(database, stream, self.visit, kept, lambda lsn: base if lsn + base >= last else last)
         self._note("snapshot-taken", lsn=to_lsn(snapshot.lsn), slot=snapshot.slot, files=len(snapshot.files))
-        fixed = {LSN: str(snapshot.lsn), SLOT: snapshot.slot, SYSTEM: system, TABLE: str(snapshot.oid)}
+        fixed = {LSN: str(snapshot.lsn), BASE: str(snapshot.base), SLOT: snapshot.slot}
+        fixed |= {SYSTEM: system, TABLE: str(snapshot.oid)}
         for number, path in enumerate(snapshot.files, 1):
             state = DONE if number == len(snapshot.files) else READING
             yield from self._give(path, {**fixed, SNAPSHOT: state}, None)
 
     def _changes(self, database: Database, stream: LogStream) -> Iterator[Delivery]:
-        assert self.position is not None
         slot, start = self.position[SLOT], int(self.position[LSN])
         drop_unused_slots(database, slot)
         stream.begin(slot, self.captured.publication, start)
-        reader = ChangeReader(database, stream, examine(database).oid, self.visit, self._target)
+        base = int(self.position[BASE])
+        reader = ChangeReader(database, stream, examine(database).oid, self.visit, self._target, base)
         for cut in reader.cuts():
             yield from self._give(cut.path, {**self.position, LSN: str(cut.lsn)}, stream)
         if reader.reached - int(self.position[LSN]) >= IDLE_BYTES:
@@ -126,7 +131,6 @@ class _Capture:
 
     def _expect_same(self, database: Database, system: str) -> None:
         """Raises SourceError unless this is the database, the table and the slot of the last landing."""
-        assert self.position is not None
         place = self.captured.place
         if system != self.position[SYSTEM]:
             raise SourceError(
@@ -147,8 +151,7 @@ class _Capture:
 
     def _give(self, path: Path, position: Mapping[str, str], stream: LogStream | None) -> Iterator[Delivery]:
         """Gives one delivery; when the next one is asked for, it has landed and `position` is the lake's."""
-        ordinal = self._ordinal
-        named = f"{self.visit.contract.source} {ordinal}"
+        ordinal = int(self.position.get(ORDINAL, 0)) + 1 if self._given else self.visit.next_ordinal
 
         def settle(fate: Fate, _why: str | None) -> None:
             if fate == "landed" and stream is not None:
@@ -159,11 +162,12 @@ class _Capture:
             path,
             "jsonl",
             kind=CAPTURE,
-            batch_id=hashlib.sha256(named.encode()).hexdigest()[:BATCH_ID_DIGITS],
+            batch_id=numbered_batch(self.visit.contract, ordinal),
             position={**position, ORDINAL: str(ordinal)},
             settle=settle,
         )
-        self.position, self._ordinal = {**position, ORDINAL: str(ordinal)}, ordinal + 1
+        self.position = {**position, ORDINAL: str(ordinal)}
+        self._given += 1
         with suppress(FileNotFoundError):
             path.unlink()
 

@@ -23,13 +23,17 @@ class Cut:
 
 @dataclass
 class ChangeReader:
-    """Reads one slot up to a place. A transaction of any size goes to disk as it comes; memory holds a portion."""
+    """Reads one slot up to a place; `base` is added to the places in the rows.
+
+    A transaction of any size goes to disk as it comes; memory holds a portion of it.
+    """
 
     database: Database
     stream: LogStream
     table_id: int
     visit: Visit
     target: int
+    base: int
     _portion: Portion = field(default_factory=Portion)
     _shape: Shape | None = None
     _file: HistoryFile | None = None
@@ -69,7 +73,7 @@ class ChangeReader:
                 self._take_row(message)
         elif tag == said.BEGIN:
             self._transaction, self._number = said.read_begin(message), 0
-            self._portion.begin(self._transaction.lsn, self._transaction.committed_at, 0)
+            self._begin_run()
         elif tag == said.COMMIT:
             self._end, self._transaction = said.read_commit(message), said.Begin(0, 0)
             return True
@@ -95,16 +99,20 @@ class ChangeReader:
             self._opened().append(changed_rows(self._portion, self._shape))
         self._portion = Portion()
         if self._transaction.lsn:
-            self._portion.begin(self._transaction.lsn, self._transaction.committed_at, self._number)
+            self._begin_run()
 
     def _append_truncate(self) -> None:
         assert self._shape is not None  # the server describes a table before it says anything of it
         at = said.instant(self._transaction.committed_at)
-        row = marker_row("truncate", self._shape, self._transaction.lsn, at, sequence_of(self._number))
+        row = marker_row("truncate", self._shape, self._transaction.lsn + self.base, at, sequence_of(self._number))
         self._opened().append(row)
         self._number += 1
         self._portion = Portion()
-        self._portion.begin(self._transaction.lsn, self._transaction.committed_at, self._number)
+        self._begin_run()
+
+    def _begin_run(self) -> None:
+        """Says to which transaction, and where in it, the rows belong that come next."""
+        self._portion.begin(self._transaction.lsn + self.base, self._transaction.committed_at, self._number)
 
     def _opened(self) -> HistoryFile:
         if self._file is None:

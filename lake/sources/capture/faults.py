@@ -5,6 +5,7 @@ from lake.sources.database.faults import LOST, Passing
 from lake.sources.database.faults import fault_of as database_fault
 
 SLOT_IN_USE = "55006"  # by a connection that the server has yet to notice is dead
+NO_REPLICATION = ("replication role", "start WAL sender", "to use replication slots")
 NO_MORE = ("can no longer get changes", "has already been removed")
 
 
@@ -13,6 +14,9 @@ def fault_of(error: BaseException, place: str, sqlstate: str | None) -> SourceEr
     words = " ".join(str(error).split())
     if any(told in words for told in NO_MORE):
         return slot_lost(place, words)
+    if any(told in words for told in NO_REPLICATION):
+        cure = "Have an administrator run `alter role … replication` (managed databases: docs/sources.md)."
+        return SourceError("database-refused", f"{place} refuses: {words}", cure=cure)
     if sqlstate == SLOT_IN_USE:
         return Passing("database-unreachable", f"{place} cannot be read: {words}", cure=LOST)
     return database_fault(error, place, sqlstate)

@@ -1,6 +1,6 @@
 """The first reading of a captured table: as it stood in the very moment from which its slot gives changes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,19 +26,25 @@ BASELINE_SEQUENCE = 0  # before the snapshot's own rows
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A table read whole, in files of history rows; `lsn` is where the changes after it begin."""
+    """A table read whole, in files of history rows; `lsn` is where the changes after it begin.
+
+    `base` is what is added to places of this log in the rows.
+    """
 
     slot: str
     lsn: int
+    base: int
     oid: int
     files: tuple[Path, ...]
 
 
-def take_snapshot(database: Database, stream: LogStream, visit: Visit, kept: str) -> Snapshot:
+def take_snapshot(
+    database: Database, stream: LogStream, visit: Visit, kept: str, base_of: Callable[[int], int]
+) -> Snapshot:
     """Makes a slot and reads the table as it was at the slot's beginning, into files; nothing of it is landed yet.
 
-    The slot `kept` stays until the new one has taken its place. The table is locked against being rewritten meanwhile,
-    not against being written to.
+    The slot `kept` stays until the new one has taken its place; `base_of` gives what is added to the places of the log,
+    by the slot's first. The table is locked against being rewritten meanwhile, not against being written to.
     """
     captured = database.captured
     drop_unused_slots(database, kept)
@@ -52,8 +58,8 @@ def take_snapshot(database: Database, stream: LogStream, visit: Visit, kept: str
     with Database(captured, visit) as reader:
         reader.execute("begin isolation level repeatable read read only", f"set transaction snapshot '{exported}'")
         database.execute("commit")
-        files = tuple(_read_table(reader, table, visit, lsn))
-    return Snapshot(slot, lsn, table.oid, files)
+        files = tuple(_read_table(reader, table, visit, lsn + base_of(lsn)))
+    return Snapshot(slot, lsn, base_of(lsn), table.oid, files)
 
 
 def _read_table(reader: Database, table: TableState, visit: Visit, lsn: int) -> Iterator[Path]:

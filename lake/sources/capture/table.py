@@ -202,6 +202,15 @@ def expect_slot(database: Database, slot: str, lsn: int) -> None:
         )
 
 
+def slot_lag(database: Database, slot: str) -> int:
+    """Gives how many bytes of log the server has written beyond what was confirmed; raises SourceError without slot."""
+    lag = "select (pg_current_wal_lsn() - confirmed_flush_lsn)::bigint from pg_replication_slots where slot_name = %s"
+    found = database.rows(lag, slot)
+    if not found or found[0][0] is None:
+        raise slot_lost(database.captured.place, f"its replication slot '{slot}' is gone.")
+    return int(found[0][0])
+
+
 def log_end(database: Database) -> int:
     """Gives the place up to which the server has written its log."""
     return to_number(str(database.rows("select pg_current_wal_flush_lsn()::text")[0][0]))
