@@ -1,6 +1,5 @@
 """The spool: what was acknowledged is there, once, whatever was torn, killed, full or repeated."""
 
-import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -270,14 +269,18 @@ def test_receiving_frames_read_back_what_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ['[1.10, 12345678901234567890.123456789012345, "a\\nb", {"a": [1,\n 2]}, null]', '{"a": 1.10}']
+    ("body", "count"),
+    [
+        ('[1.10, 12345678901234567890.123456789012345, "a\\nb", {"a": [1,\n 2]}, null]', 5),
+        ('{"a": 1.10}', 1),
+        (f"[{'9' * 5000}, 1]", 2),
+    ],
 )
-def test_receiving_rows_are_the_very_text_that_was_sent(body: str) -> None:
+def test_receiving_rows_are_the_very_text_that_was_sent(body: str, count: int) -> None:
     """No number is read and written anew, no escape is touched: a row says what its sender wrote."""
     rows = split_body(body.encode(), "application/json")
     joined = ", ".join(each.decode() for each in rows)
-    assert joined == body.removeprefix("[").removesuffix("]").replace("\n", " ")
-    assert [json.loads(each) for each in rows] == (json.loads(body) if body.startswith("[") else [json.loads(body)])
+    assert (len(rows), joined) == (count, body.removeprefix("[").removesuffix("]").replace("\n", " "))
 
 
 def test_receiving_delivers_what_the_archive_will_hold(project: Path, folder: Path) -> None:

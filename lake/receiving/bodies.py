@@ -1,8 +1,11 @@
 """Bodies of requests: a record, an array or JSON lines becomes rows, each the very text that was sent, on one line."""
 
 import json
+import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from json.scanner import make_scanner
+from typing import Any
 
 from lake.errors import SourceError
 
@@ -12,7 +15,11 @@ UNTOLD_TYPES = ("application/x-www-form-urlencoded", "text/plain", "application/
 GZIP_WINDOW = 31  # zlib's way to say: with a gzip header
 BLANKS = " \t\r\n"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-DECODER = json.JSONDecoder()
+Scan = Callable[[str, int], tuple[Any, int]]  # a value and where it ends
+BLANK, SEPARATOR = re.compile(rf"[{BLANKS}]*"), re.compile(rf"[{BLANKS}]*([,\]])[{BLANKS}]*")
+SCAN = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]  # typeshed has it take itself
+# Slower, and takes numbers of any length.
+PATIENT_SCAN = make_scanner(json.JSONDecoder(parse_int=str, parse_float=str))  # type: ignore[arg-type]
 
 
 def unzip_body(packed: bytes, most_bytes: int) -> bytes:
@@ -94,52 +101,62 @@ def _split_lines(body: bytes) -> Sequence[bytes]:
 
 def _split_json(text: str, body: bytes) -> Sequence[bytes]:
     """Gives the elements of an array, or the one record; records one after the other on lines of their own, too."""
-    start = _skip(text, 0)
-    if text[start : start + 1] == "[":
-        return [_on_one_line(element) for element in _elements(text, start)]
+    start = _end_of_blanks(text, 0)
+    is_array = text.startswith("[", start)
     if not text[start:]:
         return []
     try:
-        _, end = DECODER.raw_decode(text, start)
-        if not text[end:].strip(BLANKS):
-            return [_on_one_line(text[start:end])]
+        try:
+            elements = _values(text, start, is_array, SCAN)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # a number longer than Python reads
+            elements = _values(text, start, is_array, PATIENT_SCAN)
     except (ValueError, RecursionError) as error:
-        if "\n" not in text.strip(BLANKS):
+        if is_array or "\n" not in text.strip(BLANKS):
             raise _not_json(error) from error
-    return _split_lines(body)
+        return _split_lines(body)
+    return _on_lines(elements) if "\n" in text or "\r" in text else [element.encode() for element in elements]
 
 
-def _elements(text: str, start: int) -> Iterator[str]:
-    """Gives the text of each element of an array, as it was written: no number is read and written anew."""
-    at = _skip(text, start + 1)
+def _values(text: str, start: int, is_array: bool, scan: Scan) -> list[str]:
+    """Gives the text of the one value, or of each of an array, as it was written: only its end is looked for."""
     try:
-        if text[at : at + 1] == "]":
-            at += 1
+        if is_array:
+            elements, end = _elements(text, start, scan)
         else:
-            while True:
-                _, end = DECODER.raw_decode(text, at)
-                yield text[at:end]
-                end = _skip(text, end)
-                at = _skip(text, end + 1)
-                if text[end : end + 1] == "]":
-                    break
-                if text[end : end + 1] != ",":
-                    raise json.JSONDecodeError("Expecting ',' or ']'", text, end)
-        if text[at:].strip(BLANKS):
-            raise json.JSONDecodeError("Extra data", text, at)
-    except (ValueError, RecursionError) as error:
-        raise _not_json(error) from error
+            _, end = scan(text, start)
+            elements = [text[start:end]]
+    except StopIteration as stopped:
+        raise json.JSONDecodeError("Expecting value", text, stopped.value) from stopped
+    if text[end:].strip(BLANKS):
+        raise json.JSONDecodeError("Extra data", text, end)
+    return elements
 
 
-def _skip(text: str, at: int) -> int:
-    while text[at : at + 1] in ("\n", " ", "\t", "\r"):
-        at += 1
-    return at
+def _elements(text: str, start: int, scan: Scan) -> tuple[list[str], int]:
+    at, elements, find = _end_of_blanks(text, start + 1), list[str](), SEPARATOR.match
+    if text.startswith("]", at):
+        return elements, at + 1
+    while True:
+        _, end = scan(text, at)
+        elements.append(text[at:end])
+        found = find(text, end)
+        if found is None:
+            raise json.JSONDecodeError("Expecting ',' or ']'", text, end)
+        at = found.end()
+        if found[1] == "]":
+            return elements, at
 
 
-def _on_one_line(text: str) -> bytes:
-    """Gives JSON on one line; line feeds stand between its parts only, never inside a text."""
-    return (text.replace("\n", " ").replace("\r", " ") if "\n" in text or "\r" in text else text).encode()
+def _end_of_blanks(text: str, at: int) -> int:
+    found = BLANK.match(text, at)
+    return at if found is None else found.end()
+
+
+def _on_lines(elements: Sequence[str]) -> Sequence[bytes]:
+    """Gives each JSON text on one line; line feeds stand between its parts only, never inside a text."""
+    return [element.replace("\n", " ").replace("\r", " ").encode() for element in elements]
 
 
 def _not_json(error: Exception) -> SourceError:
