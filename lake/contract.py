@@ -30,7 +30,8 @@ class Column:
     `timestamptz`, `json` or `struct(a varchar)`. `formats` are strptime patterns tried in order (empty: ISO 8601).
     `time_zone` is the zone of timestamps that carry none. `default` is the SQL text of the value that stands in for a
     missing one. `enum`, `minimum`, `maximum`, `pattern` (whole-value regular expression), `min_length` and
-    `max_length` restrict values. `line` is where the contract declares the column.
+    `max_length` restrict values. `line` is where the contract declares the column,
+    `examples` are values it gives to explain it.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Column:
     privacy: Privacy = "internal"
     description: str = ""
     line: int = 0
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ import urllib.parse
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from flows.service.admission import COOKIE, SIGNED_IN_SECONDS, Guard, see
 from flows.service.live import LiveBoard, seen_by
-from flows.service.state import Service
+from flows.service.openapi import api_sources, describe_api
+from flows.service.state import Door, Service
 from lake.receiving.keys import Key
 from reports.live import ASSETS, POLICY, read_asset, render_live
 
@@ -37,6 +38,20 @@ async def show_live(request: Request, viewer: Viewer) -> Response:
 async def show_state(request: Request, viewer: Viewer) -> Response:
     """Give the part of the live page that changes."""
     return await _live_page(request, viewer, "state")
+
+
+@router.get("/openapi.json")
+async def give_openapi(request: Request, viewer: Viewer) -> Response:
+    """Give the OpenAPI document of the sources a key is for."""
+    return JSONResponse(_api(request, viewer))
+
+
+@router.get("/docs")
+async def show_api(request: Request, viewer: Viewer) -> Response:
+    """Show the API."""
+    address = str(request.base_url).rstrip("/")
+    doors = _doors(request, viewer)
+    return _page(request, "api", {"sources": api_sources(_api(request, viewer), doors), "address": address})
 
 
 @router.get("/sign-in")
@@ -68,6 +83,15 @@ async def give_asset(name: str) -> Response:
     if name not in ASSETS:
         raise HTTPException(404)
     return Response(read_asset(name), media_type=ASSETS[name], headers={"Cache-Control": "max-age=300"})
+
+
+def _doors(request: Request, viewer: Key) -> dict[str, Door]:
+    service: Service = request.app.state.service
+    return {source: door for source, door in service.doors.items() if viewer.opens(source)}
+
+
+def _api(request: Request, viewer: Key) -> dict[str, Any]:
+    return describe_api(request.app.title, _doors(request, viewer))
 
 
 async def _live_page(request: Request, viewer: Key, name: str) -> Response:

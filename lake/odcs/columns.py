@@ -67,6 +67,7 @@ def read_column(part: Part, privacy: Privacy) -> Column:
         privacy=_privacy(part, privacy),
         description=part.text("description"),
         line=part.line,
+        examples=tuple(value_text(each.value) for each in part.each("examples")),
     )
 
 

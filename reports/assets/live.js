@@ -7,10 +7,10 @@ const trouble = document.getElementById("trouble");
 let shown = "";
 
 function keepPlaces(change) {
-  const places = [...live.querySelectorAll(".scroll")].map((each) => each.scrollLeft);
-  const focused = [...live.querySelectorAll(".scroll")].indexOf(document.activeElement);
+  const places = [...live.querySelectorAll(".framed")].map((each) => each.scrollLeft);
+  const focused = [...live.querySelectorAll(".framed")].indexOf(document.activeElement);
   change();
-  const now = live.querySelectorAll(".scroll");
+  const now = live.querySelectorAll(".framed");
   now.forEach((each, place) => { each.scrollLeft = places[place] || 0; });
   if (focused >= 0 && now[focused]) now[focused].focus({ preventScroll: true });
 }
