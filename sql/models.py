@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -67,7 +68,11 @@ def read_model(path: Path, layer: str) -> Model:
             cure="Use lower case letters, digits and underscores.",
             path=path,
         )
-    text = path.read_text(encoding="utf-8")
+    return _read(path, layer, path.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=1024)  # runs that follow one another in a process read the same text each time
+def _read(path: Path, layer: str, text: str) -> Model:
     header, end = read_header(text, path, DEFAULTS[layer])
     start = end + len(text[end:]) - len(text[end:].lstrip())
     sql = text[start:].rstrip().removesuffix(";").rstrip()
