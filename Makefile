@@ -14,7 +14,7 @@ PYTHON ?= $(firstword $(shell for name in python3 python3.13 python3.12 python3.
 # uv of the machine if it has one, else the one that setup puts into the environment.
 UV := $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
 
-.PHONY: help setup demo test check soak bench lock clean
+.PHONY: help setup demo test check lint types soak bench lock clean
 
 help: ## Print what there is
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -37,16 +37,21 @@ demo: setup ## Make demo data, run the pipeline, say what happened
 	$(BIN)/sluice demo
 
 check: setup ## Format, lint, strict types, SQL lint
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint types
+
+lint:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
 
+types:
+	$(BIN)/mypy
+
 test: check ## Every check and the tests
-	$(BIN)/pytest -n 2 --dist loadscope -m "not soak"
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not soak"
 
 soak: setup ## The long crash, race and property tiers
-	$(BIN)/pytest -n 2 --dist load -m soak
+	$(BIN)/pytest -n 3 --dist load --maxschedchunk 1 -m soak
 
 bench: setup ## The sales job against a bare script doing the same work
 	$(BIN)/python benchmarks/run.py

@@ -31,7 +31,7 @@ from tests.crash_parts import (
 from tests.store_parts import IN_BUCKET_AT_LENGTH, in_a_folder, lake_keys, put_in_bucket
 
 AT_ONCE = 2  # processes dying side by side, each on a lake of its own
-LONGEST_DELAY_SECONDS = 0.8
+LONGEST_DELAY_SECONDS = 0.5  # a run takes about as long after its first file
 
 
 @dataclass(frozen=True)
