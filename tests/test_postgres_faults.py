@@ -160,8 +160,8 @@ def test_postgres_faults_full_disk_blames_no_batch(tmp_path: Path, readings: Dat
     """No room for what is read is the operator's to mend: nothing lands, and with room it lands whole."""
     contract = contract_of(tmp_path, postgresql(readings))
     visit = visit_to(contract, tmp_path, Given())
-    (tmp_path / "scratch" / "readings.parquet").symlink_to("/dev/full")
+    (tmp_path / "scratch" / "readings.1.parquet").symlink_to("/dev/full")
     with pytest.raises(SettingsError, match="There is no room left to write"):
         list(table_deliveries(visit))
-    assert not (tmp_path / "scratch" / "readings.parquet").exists()
+    assert not (tmp_path / "scratch" / "readings.1.parquet").exists()
     assert len(list(table_deliveries(visit))) == 1

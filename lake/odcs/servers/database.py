@@ -11,8 +11,7 @@ from lake.odcs.servers.properties import SPAN, Kind, span_seconds
 
 MODES = ("incremental", "full")
 COLUMNS = ("all", "contract")
-DELETES = ("ignore", "notice")
-CHOICES: Mapping[str, tuple[str, ...]] = {"mode": MODES, "columns": COLUMNS, "deletes": DELETES}
+CHOICES: Mapping[str, tuple[str, ...]] = {"mode": MODES, "columns": COLUMNS}
 WHOLE_NUMBERS = ("bigint", "integer", "smallint")
 
 _COUNT = Kind("Write a whole number from 1 on.", re.compile(r"[1-9][0-9]*"))
@@ -58,7 +57,7 @@ def with_table(server: Server, table: Part | None) -> Server:
 
 
 def check_database(server: Part, contract: Contract) -> None:
-    """Checks what only the whole contract can tell: by which column is read what is new, and how deletes are known.
+    """Checks what only the whole contract can tell: by which column is read what is new.
 
     Raises ContractError when there is none, or when it does not go with the server's properties.
     """
@@ -80,18 +79,6 @@ def check_database(server: Part, contract: Contract) -> None:
         raise unfit(found["overlap"], message, "Remove it; the table's 'lateness' says how late rows may come.")
     if "startAt" in found and (mark is None or mode == "full"):
         raise unfit(found["startAt"], "Custom property 'startAt' means nothing without a 'watermark'.", "Remove it.")
-    _check_deletes(found, contract)
-
-
-def _check_deletes(found: Mapping[str, Part], contract: Contract) -> None:
-    if contract.server.options.get("deletes") != "notice":
-        return
-    if not contract.key:
-        message = "Custom property 'deletes' is 'notice', and the contract has no key by which a row is missed."
-        raise unfit(found["deletes"], message, "Mark the key's columns with 'primaryKey: true'.")
-    if contract.load == "replace":
-        message = "Custom property 'deletes' is 'notice', and with 'loadMode: replace' a deleted row is gone anyway."
-        raise unfit(found["deletes"], message, "Remove it, or write 'loadMode: append'.")
 
 
 def unfit(part: Part, message: str, cure: str, key: str | None = None) -> ContractError:

@@ -4,6 +4,7 @@ The position in raw holds digests of the pieces that the last pass came in. A pa
 A pass that broke off is read once more, whole and from one snapshot, and what had landed before is not landed again.
 """
 
+import itertools
 import json
 import random
 import sys
@@ -79,6 +80,8 @@ class _Reading:
 
     def __post_init__(self) -> None:
         self.parts = json.loads(self.visit.position.get(PARTS, "{}"))
+        folder, source = self.visit.scratch, self.visit.contract.source
+        self._paths = (folder / f"{source}.{number}.parquet" for number in itertools.count(1))
 
     @property
     def _is_whole(self) -> bool:
@@ -107,7 +110,7 @@ class _Reading:
             table = self.dialect.describe(client, self.endpoint)
             ranges = find_ranges(client, self.dialect, table, self.endpoint, self.visit.contract, self.visit.since)
             self.parts = {wanted.label: self.parts.get(wanted.label, []) for wanted in ranges}
-            self._rows, spool = 0, self._fresh_spool()
+            self._rows, spool = 0, Spool(self._paths)
             try:
                 for wanted in ranges:
                     for piece in self._fill(client, wanted, spool):
@@ -153,9 +156,6 @@ class _Reading:
             self.endpoint.origin, spool.close(), contract.server.format, kind=PULL,
             batch_id=numbered_batch(contract, ordinal), position=position,
         )  # fmt: skip
-
-    def _fresh_spool(self) -> Spool:
-        return Spool(self.visit.scratch / f"{self.visit.contract.source}.parquet")
 
 
 def _redacted(error: SluiceError, visit: Visit) -> SourceError:

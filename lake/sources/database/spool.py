@@ -26,13 +26,20 @@ class Piece:
 
 @dataclass
 class Spool:
-    """A Parquet file that grows; `pieces` are those that are in it whole."""
+    """A Parquet file that grows; `pieces` are those that are in it whole.
 
-    path: Path
+    Each begins under a name of `paths` that was not there before: the engine remembers what stood under a name.
+    """
+
+    paths: Iterator[Path]
+    path: Path = field(init=False)
     pieces: list[Piece] = field(default_factory=list)
     rows: int = 0
     bytes: int = 0
     _writer: pq.ParquetWriter | None = None
+
+    def __post_init__(self) -> None:
+        self.path = next(self.paths)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Writes rows; raises SettingsError when the disk is full."""
@@ -61,6 +68,7 @@ class Spool:
             if writer is not None and writer.is_open:
                 writer.close()
         self.path.unlink(missing_ok=True)
+        self.path = next(self.paths)
 
 
 class PieceDigest:
