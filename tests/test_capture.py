@@ -1,5 +1,6 @@
 """Change capture on a real server: what the table holds is what the view holds, and every change is in the history."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,7 @@ TYPES = {
     "document": ("jsonb", "object|physicalType: json", '\'{"a": [1, null], "b": 1.50}\''),
     "uid": ("uuid", "string", "'3f333df6-90a4-4fda-8dd3-9485d27cee36'"),
     "length": ("interval", "string", "'1 day 02:00:00'"),
+    "fee": ("money", "number|physicalType: decimal(18,2)", "-1234.5"),
     "nothing": ("text", "string", "null"),
 }
 
@@ -131,6 +133,7 @@ def test_capture_brings_every_type_over_exactly_by_snapshot_and_by_change(shop, 
     told = "small, large, exact, tenth, real, truth, words, empty, padded, day, moment, wall, nothing"
     ((*expected,),) = database.rows(f"select {told.replace('padded', 'padded::text')} from kinds where id = 1")
     assert [found[name] for name in told.split(", ")] == expected
+    assert found["fee"] == Decimal("-1234.50")
     assert found["bytes"] == "\\xdeadbeef00" and found["length"] == "P1DT2H"
     assert found["number_list"] == [1, None, 3] and found["text_list"] == ["a,b", 'c"d', None, "null", "{x}", "\\"]
     assert found["document"] == '{"a": [1, null], "b": 1.50}'

@@ -21,6 +21,7 @@ SETTINGS = {  # what a server, database or role may have set so that values are 
     "timezone": "UTC",
     "extra_float_digits": "1",
     "bytea_output": "hex",
+    "lc_monetary": "C",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }

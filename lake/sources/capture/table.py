@@ -36,7 +36,7 @@ with recursive resolved (type_id, base_id) as (
     select type_id, typbasetype from resolved join pg_type on oid = base_id where typtype = 'd'
 )
 select type_id::bigint, base_id::bigint from resolved join pg_type on oid = base_id
-where typtype <> 'd' and (typcategory = 'A' or typname in ('bool', 'bpchar'))
+where typtype <> 'd' and (typcategory = 'A' or typname in ('bool', 'bpchar', 'money'))
 """
 PUBLICATION = "select pubinsert and pubupdate and pubdelete and pubtruncate from pg_publication where pubname = %s"
 IN_PUBLICATION = """

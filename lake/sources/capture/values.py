@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-BOOLEAN, BLANK_PADDED = 16, 1042  # the oids of types
+BOOLEAN, MONEY, BLANK_PADDED = 16, 790, 1042  # the oids of types
 NUMBERS = frozenset({1005, 1007, 1016, 1021, 1022, 1231, 1028})  # the type oids of arrays of numbers
 BOOLEANS = 1000
 NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
@@ -17,10 +17,12 @@ ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def convert(texts: pa.Array, kind: int) -> pa.Array:
-    """Gives values of a type as they land: true and false in full, char(n) without blanks, arrays as JSON."""
+    """Gives values of a type as they land: true and false in full, money bare, char(n) without blanks, arrays as JSON."""
     if kind == BOOLEAN:
         no = pc.if_else(pc.equal(texts, "f"), "false", texts)
         return pc.if_else(pc.equal(texts, "t"), "true", no)
+    if kind == MONEY:
+        return pc.replace_substring_regex(texts, "[$,]", "")
     if kind == BLANK_PADDED:
         return pc.utf8_rtrim(texts, " ")
     return pa.array((_array(text, kind) for text in _values(texts)), pa.large_string())
