@@ -18,9 +18,11 @@ from typing import Any
 from flows.job import open_job
 from flows.landing import land_each, land_sources
 from flows.outcome import Outcome
+from flows.pipeline import run_pipeline
 from flows.source_lag import lag_measures
 from flows.steps import plain_step
 from lake.engine import EngineLimits, Session, scan_sql
+from lake.ledger import BatchRecord, find_batches, sweep_commits
 from lake.odcs.reader import read_contract
 from lake.project import open_project
 from lake.run import Event, Observer, begin_run
@@ -137,9 +139,22 @@ class Shop:
         project, run = open_project(self.folder), begin_run("tester")
         return land_sources(project, Settings.read(self.folder), run, sources, plain_step, is_anew=anew)
 
+    def run(self) -> Outcome:
+        """Runs the whole pipeline."""
+        return run_pipeline(
+            open_project(self.folder), Settings.read(self.folder), begin_run("tester"), (), (), plain_step
+        )
+
     def start(self, source: str, *arguments: str) -> WarmProcess:
         """Lands in a process of its own."""
         return WarmProcess("tests.capture_parts:main", [str(self.folder), source, *arguments])
+
+    def known(self, source: str = "items") -> dict[str, BatchRecord]:
+        """Gives what the lake knows of a source."""
+        store = Settings.read(self.folder).store
+        with Session(EngineLimits(), store) as session:
+            sweep_commits(session, store, [source])
+            return {record.batch_id: record for record in find_batches(session, store, source)}
 
     def lags(self) -> list[tuple[str, str, float, str]]:
         """Gives what waits, as the platform's health is measured by."""

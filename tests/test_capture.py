@@ -209,3 +209,25 @@ def test_capture_moves_the_slot_on_where_only_other_tables_change(shop, database
     database.execute("insert into items values (1, 1, 1)")
     shop.land()
     assert shop.differs() == []
+
+
+def test_capture_feeds_models_with_what_stands(shop, database):
+    """A mart over the view must follow the table, be traced to the columns of raw, and stand in the catalogue."""
+    model = shop.folder / "sql" / "marts" / "priced.sql"
+    model.parent.mkdir(parents=True)
+    model.write_text(
+        "/*\ndescription: Prices.\ngrain: one row\nowner: shop\n*/\n"
+        "select count(*) as item_count, sum(price) as price from raw.items_current\n"
+    )
+    database.execute("insert into items values (1, 1, 1), (2, 2, 2.50)")
+    assert shop.run().is_ok
+    database.execute("delete from items where id = 1", "insert into items values (3, 3, 3)")
+    assert shop.run().is_ok
+    assert shop.ops("select item_count, price from marts.priced") == [(2, Decimal("5.50"))]
+    assert shop.ops("select id from raw.items_current order by id") == [(2,), (3,)]
+    edges = shop.ops("select from_table, from_column, to_table from ops.lineage where to_column = 'price'")
+    assert sorted(edges) == [
+        ("raw.items", "price", "raw.items_current"),
+        ("raw.items_current", "price", "marts.priced"),
+    ]
+    assert shop.ops("select layer, kind from ops.tables where table_name = 'raw.items_current'") == [("raw", "view")]
