@@ -349,7 +349,7 @@ def test_capture_of_any_work_ends_with_the_table_and_a_history_that_leads_to_it(
     end, and the history gives it again change by change."""
     chance = random.Random(7)
     shop.land()
-    for number in range(8):
+    for _round in range(8):
         with ThreadPoolExecutor(3) as pool:
             seeds = [chance.random() for _ in range(3)]
             for _ in pool.map(lambda seed: work(database, random.Random(seed)), seeds):
