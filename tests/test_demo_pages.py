@@ -41,7 +41,7 @@ REPEATED = """() => { const ids = [...document.querySelectorAll("[id]")].map((ea
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole project with a small demo, run once."""
-    root = make_project(tmp_path_factory.mktemp("demo"))
+    root = make_project(tmp_path_factory.mktemp("demo"), tuple(PAGES))
     with Session(EngineLimits("512MB", 2)) as session:
         deliver_demo(session, root, open_project(root).contracts(), rows=ROWS, seed=7)
     assert run_marts(root, (), ()).failure is None
