@@ -82,6 +82,8 @@ def test_service_receipts_tell_where_rows_are(tmp_path: Path) -> None:
         assert "release" not in told[0]
         assert main(["run", "--project", str(project), "--quiet"]) == 0
         assert receipt(service, first)["release"] == 1
+        assert main(["batch", "reland", told[0]["batches"][0], "--project", str(project), "--quiet"]) == 0
+        assert receipt(service, second)["duplicate_count"] == 2
         lost = httpx.get(f"{service.url}/v1/receipts/20260101T000000Z-0000000000000000-1")
         assert (lost.status_code, lost.json()["code"]) == (404, "receipt-unknown")
         assert httpx.get(f"{service.url}/v1/receipts/*").status_code == 404
