@@ -13,7 +13,6 @@ import json
 import os
 import re
 import resource
-import shutil
 import signal
 import socket
 import statistics
@@ -69,12 +68,13 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--keyed", action="store_true")
+    parser.add_argument("--keyed", action="store_true", help="an Idempotency-Key with each request")
+    parser.add_argument("--without-rules", action="store_true", help="the contract without its three row rules")
     asked = parser.parse_args()
     load = Load(asked.rows, asked.connections, asked.seconds, asked.keyed)
     print(f"{'':<8} {'rows/s':>12} {'p50 ms':>8} {'p99 ms':>8} {'cpu s/100k':>8}")
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as folder:
-        project = make_project(Path(folder))
+        project = make_project(Path(folder), with_rules=not asked.without_rules)
         found: dict[str, list[Figures]] = {"service": [], "bare": []}
         for _ in range(asked.repeats):
             for name, start in (("service", lambda: serving(project)), ("bare", serving_bare)):
@@ -87,11 +87,13 @@ def main() -> None:
     print(f"best: service {best['service'].rows_per_second:,.0f} rows/s, {ratio:.2f} of the bare endpoint's")
 
 
-def make_project(folder: Path) -> Path:
-    """Makes a project of one contract in a folder."""
+def make_project(folder: Path, *, with_rules: bool = True) -> Path:
+    """Makes a project of one contract in a folder, with its row rules or without."""
     for below in ("lake/contracts", "sql", "checks", "reports/pages"):
         (folder / below).mkdir(parents=True)
-    shutil.copy(ROOT / "lake" / "contracts" / "expenses.yaml", folder / "lake" / "contracts")
+    contract = (ROOT / "lake" / "contracts" / "expenses.yaml").read_text("utf-8")
+    kept = contract if with_rules else contract.partition("    quality:\n")[0]
+    (folder / "lake" / "contracts" / "expenses.yaml").write_text(kept, encoding="utf-8")
     (folder / "prefect.yaml").write_text("deployments: []\n", encoding="utf-8")
     return folder
 
