@@ -131,8 +131,12 @@ def _pulled(event: Event, told: Mapping[str, Any]) -> str:
     return f"{event.subject}: {event.record_count or 0:,} records in {asked}"
 
 
+def _read(event: Event, told: Mapping[str, Any]) -> str:
+    return f"{event.subject}: {event.record_count or 0:,} records read, landed in batches: {told['batches']:,}"
+
+
 def _unchanged(event: Event, _told: Mapping[str, Any]) -> str:
-    return f"{event.subject}: the answer is that of the last pull, nothing to land"
+    return f"{event.subject}: what it has is what it had the last time, nothing to land"
 
 
 def _unconnected(event: Event, told: Mapping[str, Any]) -> str:
@@ -151,7 +155,9 @@ SENTENCES: Mapping[str, Sentence] = {
     "run-finished": _run,
     "batch-archived": _archived,
     "request-retried": _retried,
+    "database-retried": _retried,
     "source-pulled": _pulled,
+    "source-read": _read,
     "source-unchanged": _unchanged,
     "source-unconnected": _unconnected,
     "batch-landed": _landed,

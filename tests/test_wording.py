@@ -42,7 +42,11 @@ def event(kind: str, subject: str, record_count: int | None = None, /, **details
             event("source-pulled", "readings", 2500, pages=3, requests=4),
             "readings: 2,500 records in 3 pages, 4 requests",
         ),
-        (event("source-unchanged", "readings", batches=1), "readings: the answer is that of the last pull"),
+        (
+            event("source-read", "readings", 2500, batches=3),
+            "readings: 2,500 records read, landed in batches: 3",
+        ),
+        (event("source-unchanged", "readings", batches=1), "readings: what it has is what it had the last time"),
         (event("step-finished", "gate marts", outcome="ok", seconds=0.234), "gate marts: passed in 0.2 s"),
         (event("step-finished", "land sales", outcome="failed", seconds=1.26), "land sales: FAILED after 1.3 s"),
         (event("run-finished", "shop", 0, outcome="ok", seconds=4.537), "shop: run finished in 4.5 s"),
