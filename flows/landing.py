@@ -53,15 +53,16 @@ def visit_sources(
     *,
     known_failure: str | None = None,
     is_stopping: Callable[[], bool] = never,
+    may_wait: bool = False,
 ) -> tuple[Outcome | None, SluiceError | None]:
     """Lands as `land_sources` does, but writes nothing down when nothing came: for a loop that looks again and again.
 
     Without names only folders, buckets, topics and the spool are visited, no API or database. A failure that is
-    `known_failure` is no news. Gives the outcome, None when there was no news, and the failure.
+    `known_failure` is no news. `may_wait` says that another look follows soon. Gives the outcome, None when there was no news, and the failure.
     """
     with open_job(project, settings, run, step, is_stopping) as job:
         try:
-            failure = land_each(replace(job, may_wait=True), sources, costs_little)
+            failure = land_each(replace(job, may_wait=may_wait), sources, costs_little)
         except BaseException as bug:
             close_run(job, bug, LANDING)
             raise

@@ -29,7 +29,7 @@ def watch_sources(
     failure: SluiceError | None = None
     with stopped_politely(workplace.tell) as stop:
         while not stop.is_set():
-            before, failure = failure, _look(workplace, sources, show, failure, stop)
+            before, failure = failure, _look(workplace, sources, show, failure, stop, may_wait=not is_once)
             _tell_change(workplace, before, failure)
             if is_once:
                 break
@@ -62,6 +62,8 @@ def _look(
     show: Show,
     before: SluiceError | None,
     stop: threading.Event,
+    *,
+    may_wait: bool,
 ) -> SluiceError | None:
     known = None if before is None else str(before)
     anew = replace(workplace)  # it keeps what it has read
@@ -69,7 +71,14 @@ def _look(
         with anew.watched() as observers:
             run = begin_run(getpass.getuser(), observers=tuple(_without_idle(observe) for observe in observers))
             outcome, failure = visit_sources(
-                anew.place, anew.settings, run, sources, plain_step, known_failure=known, is_stopping=stop.is_set
+                anew.place,
+                anew.settings,
+                run,
+                sources,
+                plain_step,
+                known_failure=known,
+                is_stopping=stop.is_set,
+                may_wait=may_wait,
             )
     except SluiceError as error:  # not even the look could be taken or written down: the next may
         return error

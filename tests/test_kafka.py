@@ -299,7 +299,9 @@ def test_kafka_watch_lets_messages_gather(tmp_path: Path, cluster: Cluster) -> N
         cluster.send(topic, orders(more, sent))
         sent += more
         run = begin_run("tester", clock=clock_at(FIRST + timedelta(seconds=second)))
-        found, failure = visit_sources(open_project(tmp_path), settings_of(tmp_path), run, (), plain_step)
+        found, failure = visit_sources(
+            open_project(tmp_path), settings_of(tmp_path), run, (), plain_step, may_wait=True
+        )
         assert failure is None
         counts.append(sum(source.read for source in found.sources) if found else None)
     assert counts == [3, None, None, 11, None, 4, 1, 1]

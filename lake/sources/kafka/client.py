@@ -17,6 +17,7 @@ from lake.sources.kafka.topic import Topic
 
 ANSWER_SECONDS = 2.0  # one question to the brokers; asked again until the visit gives up
 WAIT_SECONDS = 0.1  # for more messages, before what has come is worked on
+COMMIT_LOOKS = 10  # of that length, for the answer to a commit
 QUEUED_KILOBYTES = 16 << 10  # fetched ahead: what a visit holds in memory whatever waits in the topic
 LARGEST_ANSWER = 512 << 20  # a single message may be larger than what is asked for; brokers take 1 MB by default
 MOST_TOLD = 10  # the latest of what a client has met
@@ -29,7 +30,7 @@ SECRETS: Mapping[str, str] = {
     "keyPasswordSecret": "ssl.key.password",
 }
 REFUSALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
-FORBIDDEN = {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED}
+FORBIDDEN = {KafkaError.TOPIC_AUTHORIZATION_FAILED}  # of the topic; that the group is told is not needed
 MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 LOST = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 
@@ -53,6 +54,7 @@ class Client:
     secrets: Secrets
     _consumer: Consumer
     _told: deque[KafkaError]
+    _told_group: deque[KafkaError | None]
 
     def marks(self) -> Marks:
         """Gives what the topic holds now; raises SourceError when no broker says so in time."""
@@ -97,14 +99,21 @@ class Client:
         """Stops reading some partitions."""
         self._consumer.pause([TopicPartition(self.topic.name, partition) for partition in partitions])
 
-    def commit(self, offsets: Offsets) -> str | None:
-        """Tells the consumer group how far the lake is, for Kafka's own tools; gives what went wrong, if anything."""
-        places = [TopicPartition(self.topic.name, *place) for place in offsets.items()]
-        try:
-            self._consumer.commit(offsets=places, asynchronous=False)
-        except KafkaException as failure:
-            return self._redacted(failure.args[0].str())
-        return None
+    def commit(self, offsets: Offsets) -> None:
+        """Tells the consumer group how far the lake is, for Kafka's own tools, and waits for no answer."""
+        self._told_group.clear()
+        self._consumer.commit(offsets=[TopicPartition(self.topic.name, *place) for place in offsets.items()])
+
+    def commit_failure(self) -> str | None:
+        """Gives why the group was not told, as far as the brokers say so within a moment; None when it was."""
+        for _ in range(COMMIT_LOOKS):
+            if self._told_group:
+                break
+            self._consumer.poll(WAIT_SECONDS)
+        if not self._told_group:
+            return "the brokers have not answered"
+        error = self._told_group[-1]
+        return None if error is None else self._redacted(error.str())
 
     def error(self, error: KafkaError) -> SourceError:
         """Gives an error of the brokers, or of the way to them, as ours."""
@@ -158,6 +167,7 @@ PASSING = {
 def open_client(topic: Topic, secrets: Secrets) -> Iterator[Client]:
     """Gives a consumer that is closed when it is left; raises SettingsError for a secret that is not set."""
     told: deque[KafkaError] = deque(maxlen=MOST_TOLD)
+    told_group: deque[KafkaError | None] = deque(maxlen=MOST_TOLD)
     options = topic.options
     settings: dict[str, object] = {
         "bootstrap.servers": topic.brokers,
@@ -176,7 +186,9 @@ def open_client(topic: Topic, secrets: Secrets) -> Iterator[Client]:
         "receive.message.max.bytes": LARGEST_ANSWER,
         "reconnect.backoff.max.ms": 1000,
         "socket.connection.setup.timeout.ms": 5000,
+        "session.timeout.ms": 5000,  # nothing of a session: how long closing waits for a group that nobody answers for
         "error_cb": told.append,
+        "on_commit": lambda error, _places: told_group.append(error),
         "logger": _silent(),
     }
     if "userSecret" in options:
@@ -189,7 +201,7 @@ def open_client(topic: Topic, secrets: Secrets) -> Iterator[Client]:
         cure = "Mend the secrets that 'caSecret', 'certificateSecret' and 'keySecret' name: PEM texts."
         raise SourceError("kafka-sign-in-refused", f"The sign-in cannot be prepared: {error}.", cure=cure) from None
     try:
-        yield Client(topic, secrets, consumer, told)
+        yield Client(topic, secrets, consumer, told, told_group)
     finally:
         consumer.close()
 

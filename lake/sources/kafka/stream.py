@@ -50,6 +50,7 @@ class _Reading:
     _open: set[int] = field(default_factory=set)
     _given: int = 0
     _read: int = 0
+    _is_told: bool = False
     _weight: int = BYTES_AT_ONCE // FIRST_AT_ONCE  # bytes of a message, by those that came last
 
     def deliveries(self) -> Iterator[Delivery]:
@@ -67,6 +68,8 @@ class _Reading:
             yield self._delivery(self._file(marks), marks)  # no message, but the place is in the lake now
         if self._given:
             self._note("source-read", self._read, batches=self._given)
+        if self._is_told and (failure := self.client.commit_failure()) is not None:
+            self._note("group-not-told", group=self.topic.group, reason=failure)
 
     def _is_gathering(self, start: Start, marks: Marks) -> bool:
         """Says whether what waits is less than a batch, and the last batch is young: the next look may land more."""
@@ -162,8 +165,9 @@ class _Reading:
     def _settle(self, fate: Fate, file: MessageFile, behind: Offsets) -> None:
         """Tells the brokers how far the lake is, once it is; that they hear it is of no consequence to what is read."""
         file.path.unlink(missing_ok=True)
-        if fate == "landed" and (failure := self.client.commit(behind)) is not None:
-            self._note("group-not-told", group=self.topic.group, reason=failure)
+        if fate == "landed":
+            self.client.commit(behind)
+            self._is_told = True
 
     def _note_start(self, start: Start) -> None:
         for partition, offset, lowest in start.lost:
