@@ -58,7 +58,8 @@ def visit_sources(
     """Lands as `land_sources` does, but writes nothing down when nothing came: for a loop that looks again and again.
 
     Without names only folders, buckets, topics and the spool are visited, no API or database. A failure that is
-    `known_failure` is no news. `may_wait` says that another look follows soon. Gives the outcome, None when there was no news, and the failure.
+    `known_failure` is no news. `may_wait` says that another look follows soon.
+    Gives the outcome, None when there was no news, and the failure.
     """
     with open_job(project, settings, run, step, is_stopping) as job:
         try:

@@ -16,6 +16,7 @@ from lake.secrets import Secrets
 from lake.sources.kafka.topic import Topic
 
 ANSWER_SECONDS = 2.0  # one question to the brokers; asked again until the visit gives up
+PAUSE_SECONDS = 0.5  # before it is asked again
 WAIT_SECONDS = 0.1  # for more messages, before what has come is worked on
 COMMIT_LOOKS = 10  # of that length, for the answer to a commit
 QUEUED_KILOBYTES = 16 << 10  # fetched ahead: what a visit holds in memory whatever waits in the topic
@@ -64,8 +65,8 @@ class Client:
                 return self._ask_marks()
             except KafkaException as failure:
                 error: KafkaError = failure.args[0]
-                self._consumer.poll(0)  # lets the client tell what it has met
-                waited += ANSWER_SECONDS
+                self._consumer.poll(PAUSE_SECONDS)  # lets the client tell what it has met
+                waited += ANSWER_SECONDS + PAUSE_SECONDS
                 if (not error.retriable() and error.code() not in PASSING) or waited > self.topic.give_up_after:
                     raise self.error(error) from None
                 self._raise_refusal()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, Message
 
 from lake.errors import SourceError
 from lake.formats.messages import MESSAGES
@@ -114,7 +114,7 @@ class _Reading:
         if len(messages) < len(found):
             for message in found:
                 if (error := message.error()) is not None:
-                    self._hear(error, message.partition() or 0, message.offset() or 0, marks)
+                    self._hear(error, message, marks)
         return len(found)
 
     def _move(self, behind: Offsets, marks: Marks) -> None:
@@ -128,9 +128,10 @@ class _Reading:
         self._open -= partitions
         self.client.pause(partitions)
 
-    def _hear(self, error: KafkaError, partition: int, offset: int, marks: Marks) -> None:
+    def _hear(self, error: KafkaError, message: Message, marks: Marks) -> None:
         """Takes what a partition tells in place of a message: its end, or that it cannot be read on."""
-        if partition not in self._open:
+        partition, offset = message.partition(), message.offset()
+        if partition is None or offset is None or partition not in self._open:
             return
         if error.code() == KafkaError._PARTITION_EOF:  # what lies before it are no messages: marks of transactions
             self._move({partition: min(offset, marks.highest[partition])}, marks)
