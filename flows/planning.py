@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
@@ -81,9 +82,10 @@ def make_plan(project: Project, marts: Sequence[str], pages: Sequence[str]) -> P
         )
     references = reference_tables(project.reference_dir)
     known = {f"raw.{source}" for source in contracts} | references
-    order = upstream(models, marts or models, known)
-    landed = [contract for source, contract in contracts.items() if not marts or _is_read(f"raw.{source}", order)]
     files = find_suites(project.checks_dir, known | set(models))
+    order = _order(models, marts, files, known)
+    read = {name for model in order for name in model.inputs} | _named_beside(order, files)
+    landed = [contract for source, contract in contracts.items() if not marts or f"raw.{source}" in read]
     absent = (known | set(models)) - _standing(order, landed)
     return Plan(
         contracts=tuple(landed),
@@ -123,8 +125,20 @@ def make_landing_plan(project: Project) -> Plan:
     )
 
 
-def _is_read(table: str, order: Iterable[Model]) -> bool:
-    return any(table in model.inputs for model in order)
+def _order(
+    models: Mapping[str, Model], marts: Sequence[str], files: Sequence[Suite], known: Collection[str]
+) -> list[Model]:
+    """Gives the models to build, each after what it reads: those asked for, and all that they and their checks read."""
+    order = upstream(models, marts or models, known)
+    while beside := _named_beside(order, files) & models.keys():
+        order = upstream(models, [*(model.name for model in order), *sorted(beside)], known)
+    return order
+
+
+def _named_beside(order: Iterable[Model], files: Iterable[Suite]) -> set[str]:
+    """Gives the tables that checks of some models name, other than these models."""
+    made = {model.name for model in order}
+    return {name for suite in files if suite.table_name in made for name in TABLE_NAME.findall(suite.sodacl)} - made
 
 
 def _standing(order: Iterable[Model], landed: Iterable[Contract]) -> set[str]:
@@ -171,4 +185,8 @@ def expect_known(project: Project, marts: Sequence[str], pages: Sequence[str]) -
 def asked_marts(project: Project, marts: Sequence[str]) -> list[str]:
     """Gives the full names of the tables a run for some marts would build; raises ModelError for an unknown one."""
     models = project_models(project)
-    return sorted(model.name for model in upstream(models, marts or models) if model.is_table)
+    known = {f"raw.{source}" for source in project.contracts()} | reference_tables(project.reference_dir)
+    files: Sequence[Suite] = ()
+    with suppress(ModelError):  # the run will tell of a broken check, and write down that it did
+        files = find_suites(project.checks_dir, known | set(models))
+    return sorted(model.name for model in _order(models, marts, files, known) if model.is_table)

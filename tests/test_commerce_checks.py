@@ -328,14 +328,3 @@ def test_commerce_alerts_tell_refunds_left_lying(session: Session) -> None:
     [alert] = breaches(session, "commerce_refunds_overdue")
     assert (alert["measured"], alert["breach_key"]) == (2.0, "refunds")
     assert alert["message"] == "2 orders wait for a refund for more than 14 days; the shop owes INR 20.10."
-
-
-def test_commerce_alerts_tell_a_delivery_with_too_many_refused(session: Session) -> None:
-    """More than a tenth of a delivery refused is an alert, a tenth is none, and a tiny delivery is none."""
-    assert breaches(session, "commerce_exception_share") == []
-    session.execute("update ops.ingestion_log set read_count = 100, quarantined_count = 10 where source = 'orders'")
-    session.execute("update ops.ingestion_log set read_count = 49, quarantined_count = 49 where source = 'products'")
-    assert breaches(session, "commerce_exception_share") == []
-    session.execute("update ops.ingestion_log set quarantined_count = 11 where source = 'orders'")
-    [alert] = breaches(session, "commerce_exception_share")
-    assert alert["message"] == "11 of 100 records were refused (11.0 %); allowed are 10 %."

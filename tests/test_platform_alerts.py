@@ -1,13 +1,16 @@
 """Alerts about the platform itself, on a real lake: each told once, again when it worsens, and when it is over."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from flows.chores import HEALTH, Chore
+from flows.job import Job
 from flows.rework import refuse_batch
 from flows.workplace import Workplace
-from tests.platform_parts import FIRST, ask, deliver, health_at, run_at, told, write_platform_shop
+from lake.platform_views import MEASURED
+from tests.platform_parts import FIRST, ask, chore_at, deliver, health_at, run_at, told, write_platform_shop
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -17,6 +20,17 @@ def shop(tmp_path: Path) -> Path:
     root = write_platform_shop(tmp_path / "shop")
     assert run_at(root, FIRST).failure is None
     return root
+
+
+def measured_at(shop: Path, instant: datetime, *measures: tuple[str, str, float]) -> None:
+    """Has measurements noted as the health chore notes its own: nobody can fill a disk for a test."""
+
+    def work(job: Job) -> list[str]:
+        rows = [[metric, subject, str(value), "count"] for metric, subject, value in measures]
+        job.run.note(MEASURED, job.project.root.name, len(rows), rows=rows)
+        return []
+
+    chore_at(shop, instant, Chore(HEALTH, work))
 
 
 def break_gate(shop: Path) -> None:
@@ -161,3 +175,32 @@ def test_platform_alerts_undelivered_is_told_by_the_next_run(shop: Path) -> None
 
     assert [state for state, _ in told(shop, "gate_failed")] == ["open"]
     assert ask(shop, "select count(*) from ops.audit_log where event = 'alert-undelivered'") == [(1,)]
+
+
+def test_platform_alerts_of_disk_and_files_are_told_once_when_worse_and_when_over(shop: Path) -> None:
+    """At the threshold nothing is said; beyond it once, not for a little more, again when much worse, and when over."""
+    steps = [(0.1, 200), (0.08, 250), (0.078, 290), (0.05, 301), (0.2, 10)]
+    found = []
+    for hour, (free, files) in enumerate(steps, start=1):
+        disk, small = ("disk_free_ratio", "disk", free), ("table_small_file_count", "raw.orders", files)
+        measured_at(shop, FIRST + hour * HOUR, disk, small)
+        found.append([len(told(shop, rule)) for rule in ("disk_low", "many_small_files")])
+
+    assert found == [[0, 0], [1, 1], [1, 1], [2, 2], [3, 3]]
+    assert told(shop, "disk_low") == [(state, "disk") for state in ("open", "worse", "over")]
+    assert told(shop, "many_small_files") == [(state, "raw.orders") for state in ("open", "worse", "over")]
+    first = "select message from ops.alert_history where rule in ('disk_low', 'many_small_files') and state = 'open'"
+    assert sorted(ask(shop, first)) == [("250 of its files are small.",), ("8.0 % of the disk is free.",)]
+
+
+def test_platform_alerts_more_refused_records_are_told_again(shop: Path) -> None:
+    """A source told for its refused records is told again when what is beyond a tenth grew by half, not for less."""
+    deliver(shop, 2, "B1,2026-11-19,1.00,", "B2,2026-11-19,1.00,", "B3,never,1.00,")
+    run_at(shop, FIRST + HOUR)
+    deliver(shop, 3, "C1,never,1.00,", "C2,never,1.00,")
+    run_at(shop, FIRST + 2 * HOUR)
+
+    shares = (
+        "select state, round(measured, 3) from ops.alert_history as told where rule = 'ingestion_errors' order by all"
+    )
+    assert ask(shop, shares) == [("open", 0.25), ("worse", 0.444)]
