@@ -3,8 +3,8 @@ title: Many records refused within a day
 severity: warning
 description: >
   Of the records a source delivered within 24 hours, more than a tenth were refused, repeated
-  records not counted. They are in ops.ingestion_errors with line and reasons; the page
-  error_dashboard shows them by category.
+  records not counted: the one rule for every source. They are in ops.ingestion_errors with line
+  and reasons; the page error_dashboard shows them by category.
 worse_by: 0.5
 */
 with newest as (
