@@ -14,6 +14,7 @@ from checks.gate import run_gate
 from checks.page_figures import read_figures
 from checks.suites import find_suites
 from checks.verdict import CheckResult
+from flows.demonstrating import served
 from flows.paging import FIGURE_COLUMNS
 from flows.reading import Reading, open_lake
 from flows.workplace import Workplace
@@ -43,8 +44,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole project with a small demo, run once."""
     root = make_project(tmp_path_factory.mktemp("demo"), tuple(PAGES))
     with Session(EngineLimits("512MB", 2)) as session:
-        deliver_demo(session, root, open_project(root).contracts(), rows=ROWS, seed=7)
-    assert run_marts(root, (), ()).failure is None
+        given = deliver_demo(session, root, open_project(root).contracts(), rows=ROWS, seed=7)
+    with served(given) as addresses:
+        (root / ".env").write_text("".join(f"{name}={value}\n" for name, value in addresses.items()), encoding="utf-8")
+        assert run_marts(root, (), ()).failure is None
     return root
 
 
