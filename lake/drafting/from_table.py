@@ -8,6 +8,7 @@ from lake.drafting.document import DraftedContract, custom, render_contract, sen
 from lake.drafting.from_schema import schema_properties, schema_rules
 from lake.drafting.text import Noted
 from lake.naming import own_names, snake_case
+from lake.odcs.changes import CAPTURE
 from lake.schemas.table import OperationalColumn, OperationalTable
 
 OF_CHANGES = ("updated_at", "modified_at", "changed_at", "last_updated", "last_modified", "last_changed", "update_time")
@@ -23,7 +24,8 @@ def draft_from_table(
     source = name or snake_case(table.name) or "source"
     names = own_names([column.name for column in table.columns])
     rules, lost = schema_rules(table, names, has_lines=False)
-    promises = _promises(table, names)
+    is_captured = server.options.get("mode") == CAPTURE  # then every change is read, and nothing need tell of it
+    promises = {} if is_captured else _promises(table, names)
     physical = {} if table.name == source else {"physicalName": table.name}
     draft = DraftedContract(
         name=source,
