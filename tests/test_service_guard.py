@@ -89,6 +89,18 @@ def test_service_guard_sees_a_revoked_key_at_once(service: Served, tokens: dict[
     assert post(service, tokens["lost"]).status_code == 401
 
 
+def test_service_guard_lets_nobody_in_when_its_keys_are_exposed(
+    service: Served, tokens: dict[str, str], project: Path
+) -> None:
+    """Keys' digests that others may read or change open nothing any more; outsiders are not told where they are."""
+    path = project / ".sluice" / "keys.json"
+    path.chmod(0o604)
+    refused = post(service, tokens["desk"])
+    path.chmod(0o600)
+    assert (refused.status_code, refused.json()["code"], "keys.json" in refused.text) == (503, "keys-unusable", False)
+    assert post(service, tokens["desk"]).status_code == 202
+
+
 def test_service_guard_limits_requests(service: Served, tokens: dict[str, str]) -> None:
     """A key that has sent what it may is told when to come again; others are not kept waiting."""
     answers = [post(service, tokens["slow"]) for _ in range(3)]

@@ -3,6 +3,7 @@
 It says who the sender is in `request.state.sender`. No key is ever logged, counted or told back.
 """
 
+import logging
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from fastapi import HTTPException, Request
 
 from flows.service.limits import Limits
 from flows.service.metrics import ServiceMetrics
-from lake.errors import SourceError
+from lake.errors import SettingsError, SourceError
 from lake.receiving.keys import EVERY_SOURCE, Key, KeyRing
 from lake.run import Clock
 
@@ -19,6 +20,7 @@ COOKIE = "sluice"
 SIGNED_IN_SECONDS = 12 * 3600
 MOST_SESSIONS = 10_000
 CHALLENGE = 'Bearer realm="sluice"'
+log = logging.getLogger("sluice.service")
 EVERYBODY = Key("", "everybody", "", (EVERY_SOURCE,), "")
 
 
@@ -36,7 +38,15 @@ class Guard:
 
     def holder(self, token: str) -> Key | None:
         """Gives the valid key that was shown, None when it is none."""
-        return EVERYBODY if self.ring is None else self.ring.find(token, self.clock())
+        try:
+            return EVERYBODY if self.ring is None else self.ring.find(token, self.clock())
+        except SettingsError as error:
+            log.error("%s", error)
+            raise SettingsError(
+                "keys-unusable",
+                "The service cannot read its keys.",
+                cure="Its operator finds the reason in its log.",
+            ) from error
 
     def expect_key(self, request: Request) -> Key:
         """Gives the valid key of a request; raises SourceError without one."""

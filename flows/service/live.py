@@ -28,6 +28,7 @@ from lake.settings import Settings
 FRESH_SECONDS = 3
 NOTHING = Waiting()
 MOST_ERRORS = 50
+MOST_SEGMENTS = 100  # whose refusals are remembered
 MOST_ROWS_A_REQUEST = 20  # bad rows of one request that are remembered one by one
 LIMITS = EngineLimits(memory="300MB", threads=1)
 DAY_HOURS = 24
@@ -109,7 +110,8 @@ class LiveBoard:
 
     def __init__(self, project: Project, settings: Settings, doors: tuple[str, ...], clock: Clock) -> None:
         self._project, self._settings, self._doors, self._clock = project, settings, doors, clock
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of looking, which takes its time
+        self._noting = threading.Lock()
         self._refused: dict[str, _Refused] = {}
         self._state = LiveState(clock() - timedelta(days=1))
 
@@ -117,14 +119,17 @@ class LiveBoard:
         """Remembers what was refused of one request, until it is landed."""
         if not verdicts.bad:
             return
-        found = self._refused.setdefault(segment_of(receipt), _Refused(source))
-        found.bad_count += len(verdicts.bad)
         now = self._clock()
-        for row in verdicts.bad[:MOST_ROWS_A_REQUEST]:
-            fault, more = row.faults[0], len(row.faults) - 1
-            message = fault.message + (f" And {more} more." if more else "")
-            place = f"receipt {receipt}, row {row.row}"
-            found.errors.append(LiveError(now, source, place, fault.code, fault.field, message, is_waiting=True))
+        with self._noting:
+            found = self._refused.setdefault(segment_of(receipt), _Refused(source))
+            found.bad_count += len(verdicts.bad)
+            for row in verdicts.bad[:MOST_ROWS_A_REQUEST]:
+                fault, more = row.faults[0], len(row.faults) - 1
+                message = fault.message + (f" And {more} more." if more else "")
+                place = f"receipt {receipt}, row {row.row}"
+                found.errors.append(LiveError(now, source, place, fault.code, fault.field, message, is_waiting=True))
+            while len(self._refused) > MOST_SEGMENTS:  # nobody has looked for long
+                self._refused.pop(next(iter(self._refused)))
 
     def state(self) -> LiveState:
         """Gives the state as of some seconds ago at most; blocks while it is looked up."""
@@ -139,19 +144,23 @@ class LiveBoard:
             return self._state
 
     def _look(self, now: datetime) -> LiveState:
-        spool = self._settings.spool
-        refused = dict(self._refused)
         sources, errors = self._read_lake(now)
-        waiting = waiting_in(spool, now)
-        for segment in [each for each in refused if not _is_in(spool, each)]:
-            del refused[segment], self._refused[segment]
-        bad = {name: sum(each.bad_count for each in refused.values() if each.source == name) for name in self._doors}
+        waiting = waiting_in(self._settings.spool, now)
+        refused = self._still_refused()
+        bad = {name: sum(each.bad_count for each in refused if each.source == name) for name in self._doors}
         for name in {*self._doors, *waiting}:
             known = sources.get(name, LiveSource(name))
             sources[name] = replace(known, waiting=waiting.get(name, NOTHING), waiting_bad=bad.get(name, 0))
-        told = [error for each in refused.values() for error in each.errors] + errors
+        told = [error for each in refused for error in each.errors] + errors
         told.sort(key=lambda error: error.at, reverse=True)
         return LiveState(now, tuple(sources[name] for name in sorted(sources)), tuple(told[:MOST_ERRORS]))
+
+    def _still_refused(self) -> list[_Refused]:
+        """Gives what was refused and is not landed, and forgets the rest."""
+        with self._noting:
+            for segment in [each for each in self._refused if not _is_in(self._settings.spool, each)]:
+                del self._refused[segment]
+            return [replace(each, errors=each.errors.copy()) for each in self._refused.values()]
 
     def _read_lake(self, now: datetime) -> tuple[dict[str, LiveSource], list[LiveError]]:
         store = self._settings.store

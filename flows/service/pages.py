@@ -43,7 +43,7 @@ async def show_state(request: Request, viewer: Viewer) -> Response:
 @router.get("/openapi.json")
 async def give_openapi(request: Request, viewer: Viewer) -> Response:
     """Give the OpenAPI document of the sources a key is for."""
-    return JSONResponse(_api(request, viewer))
+    return JSONResponse(await asyncio.to_thread(_api, request, viewer))
 
 
 @router.get("/docs")
@@ -51,7 +51,8 @@ async def show_api(request: Request, viewer: Viewer) -> Response:
     """Show the API."""
     address = str(request.base_url).rstrip("/")
     doors = _doors(request, viewer)
-    return _page(request, "api", {"sources": api_sources(_api(request, viewer), doors), "address": address})
+    document = await asyncio.to_thread(_api, request, viewer)
+    return _page(request, "api", {"sources": api_sources(document, doors), "address": address})
 
 
 @router.get("/sign-in")

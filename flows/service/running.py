@@ -2,8 +2,8 @@
 
 import logging
 import socket
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from flows.service.admission import Guard
 from flows.service.app import build_app
 from flows.service.metrics import ServiceMetrics
-from flows.service.state import Service, open_doors
+from flows.service.state import Door, Service, open_doors
 from flows.serving import stoppable
 from lake.errors import SettingsError
 from lake.project import Project
@@ -41,7 +41,14 @@ class Place:
 
 def serve(project: Project, settings: Settings, place: Place, tell: Callable[[str], None]) -> None:
     """Serves until it is stopped; raises SettingsError when it cannot listen, or nothing is posted to."""
-    doors = open_doors(project, record_judge)
+    with ExitStack() as judges:
+        doors = open_doors(project, lambda contract: judges.enter_context(closing(record_judge(contract))))
+        _serve(project, settings, place, doors, tell)
+
+
+def _serve(
+    project: Project, settings: Settings, place: Place, doors: Mapping[str, Door], tell: Callable[[str], None]
+) -> None:
     if not doors:
         raise SettingsError(
             "doors-missing",

@@ -200,4 +200,4 @@ def _state_of(path: Path) -> tuple[int, int, int] | None:
         found = path.stat()
     except FileNotFoundError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_ctime_ns, found.st_size, found.st_ino
