@@ -16,9 +16,9 @@ from tests.store_parts import make_store, serving_s3
 ROOT = Path(__file__).resolve().parent.parent
 # With several workers the files that take longest begin first, so that none is left alone with one of them at the end.
 LONGEST_FIRST = (
-    *("test_prefect_flows", "test_crash", "test_races", "test_s3_lake", "test_any_project", "test_rules"),
-    *("test_widening_crash", "test_http_pull", "test_service_crash", "test_service", "test_commerce_totals"),
-    *("test_platform_alerts", "test_postgres_faults", "test_capture_faults", "test_kafka_faults", "test_uploads"),
+    *("test_prefect_flows", "test_demo_pages", "test_crash", "test_races", "test_s3_lake", "test_any_project"),
+    *("test_rules", "test_widening_crash", "test_http_pull", "test_service_crash", "test_service", "test_page_browser"),
+    *("test_commerce_totals", "test_platform_alerts", "test_capture_faults", "test_postgres", "test_kafka_faults"),
 )
 FIRST_INSTANT = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
 
