@@ -10,7 +10,7 @@ from lake.contract import Contract
 from lake.errors import SettingsError, SourceError
 from lake.project import Project
 from lake.receiving.spool import Spool
-from lake.receiving.verdicts import Judge, judge_nothing
+from lake.receiving.verdicts import Judge
 from lake.settings import Settings
 
 MOST_BODY_BYTES = 10 << 20
@@ -81,17 +81,13 @@ class Service:
         return found
 
 
-def open_doors(project: Project, make_judge: MakeJudge | None = None) -> Mapping[str, Door]:
+def open_doors(project: Project, make_judge: MakeJudge) -> Mapping[str, Door]:
     """Gives a door for each contract that is posted to; raises ContractError for a contract that is broken."""
     return {
-        source: _door(contract, (make_judge or _no_judge)(contract))
+        source: _door(contract, make_judge(contract))
         for source, contract in sorted(project.contracts().items())
         if contract.pushed is not None
     }
-
-
-def _no_judge(_contract: Contract) -> Judge:
-    return judge_nothing
 
 
 def _door(contract: Contract, judge: Judge) -> Door:

@@ -32,10 +32,9 @@ class Head:
 
 @dataclass(frozen=True)
 class Frame:
-    """One whole frame of a segment: its head, where its rows begin, and where it ends."""
+    """One frame of a segment: its head, and where it ends."""
 
     head: Head
-    rows_at: int
     ends_at: int
 
 
@@ -94,5 +93,4 @@ def _frame_at(file: BinaryIO, at: int) -> tuple[Frame, bytes, int] | None:
         head = Head(**json.loads(told))
     except (ValueError, TypeError):
         return None
-    rows_at = at + len(line)
-    return Frame(head, rows_at, rows_at + head.byte_count), told, crc
+    return Frame(head, at + len(line) + head.byte_count), told, crc
