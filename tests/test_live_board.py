@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flows.service.live import LiveBoard, seen_by
 from lake.project import open_project
+from lake.receiving.records import record_judge
 from lake.receiving.spool import Post, Spool
 from lake.receiving.verdicts import Fault, RowFaults, Verdicts
 from lake.settings import Settings
@@ -74,3 +75,23 @@ def test_live_board_shows_a_key_its_sources(tmp_path: Path) -> None:
     board = open_board(make_project(tmp_path), Clock())
     board.note("visits", "20260101T000000Z-0000000000000000-1", BAD)
     assert seen_by(board.state(), {"visits": False}).sources == ()
+
+
+def test_live_board_tells_no_restricted_value(tmp_path: Path) -> None:
+    """What stands in a restricted column of a bad row is neither in what is told at once nor in what the lake tells."""
+    project, clock = make_project(tmp_path), Clock()
+    path = project / "lake" / "contracts" / "visits.yaml"
+    path.write_text(path.read_text().replace("What was said.", "What was said., classification: restricted"))
+    contract = open_project(project).contracts()["visits"]
+    line = b'{"visit_id": "a", "came_on": "planted-day", "note": "planted-secret"}'
+    board, spool = open_board(project, clock), Spool(Settings.read(project).spool, clock)
+    judge = record_judge(contract)
+    board.note("visits", spool.keep(Post("visits", (line,))).result().receipt, judge((line,)))
+    told = repr(board.state())
+    judge.close()
+    spool.close()
+    land(project)
+    clock.go_on()
+    told += repr(board.state())
+    assert contract.column("note").privacy == "restricted"
+    assert "came_on is not of type date" in told and "planted" not in told
