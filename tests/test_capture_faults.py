@@ -57,7 +57,7 @@ def kinds(events: list[Event]) -> list[str]:
     return [event.kind for event in events]
 
 
-@pytest.mark.parametrize("moment", ["snapshot-taken", "batch-landed"])
+@pytest.mark.parametrize("moment", ["snapshot-taken", pytest.param("batch-landed", marks=pytest.mark.soak)])
 def test_capture_goes_on_when_the_server_dies_between_two_deliveries(shop, database, postgres, moment):
     """A server killed and started again in the middle of a visit must cost no change and double none."""
     if moment == "batch-landed":
@@ -74,7 +74,7 @@ def test_capture_goes_on_when_the_server_dies_between_two_deliveries(shop, datab
     assert len(set(shop.history("_lsn, _sequence"))) == len(shop.history())
 
 
-@pytest.mark.parametrize("moment", ["batch-archived", "batch-landed"])
+@pytest.mark.parametrize("moment", [pytest.param("batch-archived", marks=pytest.mark.soak), "batch-landed"])
 def test_capture_goes_on_when_the_line_is_cut(shop, database, moment):
     """Connections cut before or after a commit must be opened again, and each change land once."""
     shop.land()
@@ -87,7 +87,11 @@ def test_capture_goes_on_when_the_line_is_cut(shop, database, moment):
 
 @pytest.mark.parametrize(
     "place",
-    ["snapshot.py:take_snapshot", "capture.py:_give", "capture.py:settle", "changes.py:_cut", "table.py:expect_slot"],
+    [
+        "snapshot.py:take_snapshot",
+        "capture.py:settle",
+        *(pytest.param(name, marks=pytest.mark.soak) for name in ("capture.py:_give", "changes.py:_cut")),
+    ],
 )
 def test_capture_killed_goes_on_without_gap_or_double(shop, database, place):
     """A process killed while it reads the snapshot or the log must leave a lake from which the next visit goes on."""
@@ -111,7 +115,7 @@ def test_capture_killed_at_lines_all_over_a_visit(shop, database):
     first = json.loads(shop.start("items", "--tell").communicate()[0])
     fill(database, 1)
     later = json.loads(shop.start("items", "--tell").communicate()[0])
-    for number, place in enumerate(first[:: len(first) // 8]):
+    for number, place in enumerate(first[:: len(first) // 5]):
         name = f"items{number}"
         shop.add_items(name)
         fill(database, 1, table=name)
@@ -120,7 +124,7 @@ def test_capture_killed_at_lines_all_over_a_visit(shop, database):
         shop.land(name)
         assert shop.differs(name) == [], place
         database.execute(f"select pg_drop_replication_slot(slot_name) {SLOTS} and slot_name like 'sluice_{name}_%'")
-    for number, place in enumerate(later[:: len(later) // 10], 1):
+    for number, place in enumerate(later[:: len(later) // 7], 1):
         fill(database, number * 100)
         finished(shop.start("items", "--kill-at", place))
         database.execute(f"update items set id = -id where id = {number * 100 + 5}")
@@ -349,7 +353,7 @@ def test_capture_of_any_work_ends_with_the_table_and_a_history_that_leads_to_it(
     end, and the history gives it again change by change."""
     chance = random.Random(7)
     shop.land()
-    for _round in range(8):
+    for _round in range(6):
         with ThreadPoolExecutor(3) as pool:
             seeds = [chance.random() for _ in range(3)]
             for _ in pool.map(lambda seed: work(database, random.Random(seed)), seeds):
