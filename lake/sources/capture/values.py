@@ -17,7 +17,7 @@ ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def convert(texts: pa.Array, kind: int) -> pa.Array:
-    """Gives values of a type as they land: true and false in full, money bare, char(n) without blanks, arrays as JSON."""
+    """Gives values of a type as they land: true and false in full, money bare, char(n) without blanks, arrays JSON."""
     if kind == BOOLEAN:
         no = pc.if_else(pc.equal(texts, "f"), "false", texts)
         return pc.if_else(pc.equal(texts, "t"), "true", no)
