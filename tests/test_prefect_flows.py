@@ -12,12 +12,17 @@ from typing import Any
 
 import httpx
 import pytest
+from ruamel.yaml import YAML
 
 from flows.prefect_api import find_api
+from lake.demo.commerce import commerce_tables
+from tests.commerce_parts import ROOT, make_project
+from tests.commerce_parts import deliver as deliver_tables
 from tests.platform_parts import ask
 from tests.shop_project import deliver_negative_orders, write_shop
 
 READY_SECONDS = 150.0
+BUSY_TRIES = 20
 DEPLOYMENT = """\
 name: shop
 deployments:
@@ -31,6 +36,9 @@ deployments:
     parameters: {sources: [orders]}
     work_pool: {name: sluice}
 """
+OURS = ("commerce-hourly", "commerce-daily", "metadata-sync", "platform-health")  # of this project's own prefect.yaml
+DONE, FINAL = "COMPLETED", {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+COMMERCE_PAGES = ("daily_operations", "customer_insights", "product_performance")
 FLAKY_FLOW = """\
 from pathlib import Path
 
@@ -71,6 +79,7 @@ class Served:
 
     shop: Path
     process: subprocess.Popen[str]
+    commerce: Path
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs `python ...` in the project, with what `sluice up` wrote as the only word on where the server is."""
@@ -83,22 +92,46 @@ class Served:
     def api(self, path: str, body: dict[str, object] | None = None) -> Any:
         """What the server answers: to a question, or to something told."""
         address = f"{find_api(self.shop, {})}/{path}"
-        answer = httpx.get(address) if body is None else httpx.post(address, json=body)
+        for _ in range(BUSY_TRIES):
+            answer = httpx.get(address) if body is None else httpx.post(address, json=body)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.5)  # its database is busy
         return answer.raise_for_status().json()
+
+
+def write_commerce(folder: Path) -> Path:
+    """Gives this project with deliveries of the shop, and its three pages alone."""
+    project = make_project(folder, COMMERCE_PAGES)
+    deliver_tables(project, commerce_tables(300))
+    return project
+
+
+def deploy(shop: Path, commerce: Path) -> None:
+    """Writes a prefect.yaml of the test's own deployments and of this project's, for the clock to leave alone."""
+    yaml = YAML(typ="safe")
+    document = yaml.load(DEPLOYMENT)
+    for each in yaml.load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]:
+        if each["name"] in OURS:
+            parameters = {**each.get("parameters", {}), "project": str(commerce)}
+            document["deployments"].append({**each, "parameters": parameters, "schedules": []})
+    with (shop / "prefect.yaml").open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
 
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """`sluice up` on a free port; everything it started must be gone when it is told to stop."""
     shop = write_shop(tmp_path_factory.mktemp("up") / "shop")
-    (shop / "prefect.yaml").write_text(DEPLOYMENT, encoding="utf-8")
+    commerce = write_commerce(tmp_path_factory.mktemp("commerce"))
+    deploy(shop, commerce)
     command = [sys.executable, "-m", "flows", "up", "--port", "0", "--project", str(shop)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("Sluice is up: http://127.0.0.1:"), line
-        yield Served(shop, process)
+        yield Served(shop, process, commerce)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(READY_SECONDS)
@@ -297,3 +330,50 @@ def test_prefect_flows_secret_blocks_are_the_last_place(served: Served, tmp_path
 
     assert found.stdout.split() == ["from-a-block", "from-dotenv", "secret-missing", "True"], found.stderr
     assert alone.stdout.split() == ["secret-missing", "False"], alone.stderr
+
+
+STEPS = """
+    select
+        actor,
+        min(started_at) as began,
+        max(ended_at) filter (step like 'land %') as landed,
+        min(started_at) filter (step like 'build %') as building,
+        max(ended_at) filter (step like 'build %') as built,
+        min(started_at) filter (step = 'gate pipeline') as gating,
+        max(ended_at) filter (step = 'gate pipeline') as gated,
+        min(started_at) filter (step = 'publish release') as publishing,
+        max(ended_at) as ended,
+    from ops.pipeline_metrics
+    where actor like 'prefect commerce-%'
+    group by actor, run_id
+    order by began
+"""
+
+
+def test_prefect_flows_deployments_of_commerce_run_in_their_order(served: Served) -> None:
+    """Hourly and daily ingestion, metadata and health, asked for at once: all complete.
+
+    In each run transform follows ingestion, quality follows transform, and publishing comes last; the two that share
+    marts do not overlap.
+    """
+    runs = {}
+    for name in OURS:
+        flow = "pipeline" if name.startswith("commerce") else name
+        deployment = served.api(f"deployments/name/{flow}/{name}")["id"]
+        runs[name] = served.api(f"deployments/{deployment}/create_flow_run", {"state": {"type": "SCHEDULED"}})["id"]
+    states = {}
+    until = time.monotonic() + 2 * READY_SECONDS
+    while time.monotonic() < until and not all(state["type"] in FINAL for state in states.values() or [{"type": ""}]):
+        states = {name: served.api(f"flow_runs/{run}")["state"] for name, run in runs.items()}
+        time.sleep(0.5)
+
+    assert {name: (state["type"], state["message"]) for name, state in states.items() if state["type"] != DONE} == {}
+    (first, second) = ask(served.commerce, STEPS)
+    for _, began, landed, building, built, gating, gated, publishing, ended in (first, second):
+        assert began <= landed <= building < built <= gating < gated <= (publishing or ended)
+    assert first[-1] <= second[1]
+    assert {first[0], second[0]} == {"prefect commerce-hourly", "prefect commerce-daily"}
+    pages = {path.name for path in (served.commerce / "lake/data/pages").glob("*.html") if ".mail" not in path.name}
+    assert pages == {f"{name}.html" for name in COMMERCE_PAGES}
+    kinds = ask(served.commerce, "select distinct pipeline from ops.pipeline_metrics where step = 'run'")
+    assert {"metadata-sync", "platform-health", "project"} <= {kind for (kind,) in kinds}
