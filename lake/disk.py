@@ -1,6 +1,7 @@
 """Writing where room may run out: a full disk is the operator's to mend, never the provider's."""
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from lake.errors import SettingsError
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+IN_WORDS = re.compile(r"\(os error (\d+)\)")  # Polars tells the number so, and nowhere else
 
 
 @contextmanager
@@ -23,7 +25,10 @@ def room_to_write(folder: Path) -> Iterator[None]:
 
 def is_no_room(error: BaseException) -> bool:
     """Says whether an error of the operating system means that nothing more can be written."""
-    return isinstance(error, OSError) and error.errno in NO_ROOM
+    if not isinstance(error, OSError):
+        return False
+    told = IN_WORDS.search(str(error)) if error.errno is None else None
+    return (error.errno if told is None else int(told[1])) in NO_ROOM
 
 
 def disk_full(folder: Path) -> SettingsError:

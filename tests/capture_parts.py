@@ -2,11 +2,12 @@
 
 As a script: `python -m tests.capture_parts PROJECT SOURCE` lands in a process of its own; `--kill-at FILE:LINE` (or
 `FILE:FUNCTION`) dies before a line of `lake/sources/capture/` is carried out for the first time, `--tell` gives the
-lines there were.
+lines there were. `--most-bytes` is the size beyond which no file can be written, as on a disk that is full.
 """
 
 import argparse
 import json
+import resource
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -225,7 +226,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("source")
     parser.add_argument("--kill-at", default="")
     parser.add_argument("--tell", action="store_true")
+    parser.add_argument("--most-bytes", type=int)
     given = parser.parse_args(arguments)
+    if given.most_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (given.most_bytes, given.most_bytes))
     seen: dict[str, None] = {}
     with tracing(given.kill_at, seen):
         run_events = Shop(given.folder, Database("", 0)).land(given.source)

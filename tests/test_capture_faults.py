@@ -335,6 +335,21 @@ def test_capture_tells_no_secret(shop, database):
             assert PASSWORD.encode() not in said and b"wrong-but-secret" not in said
 
 
+@pytest.mark.parametrize("is_landed", [False, True], ids=["snapshot", "changes"])
+def test_capture_on_a_full_disk_blames_no_batch(shop, database, is_landed):
+    """No room for a snapshot, or for changes, is the operator's to mend: nothing lands, and with room all of it does."""
+    if is_landed:
+        shop.land()
+    before = set(shop.known())
+    fill(database, 1, 2000)
+    child = shop.start("items", "--most-bytes", "100000")
+    _, said = child.communicate()
+    assert child.returncode == 1 and "There is no room left to write in" in said, said
+    assert set(shop.known()) == before
+    assert kinds(shop.land()).count("batch-held") == 0
+    assert shop.differs() == []
+
+
 def test_capture_says_how_much_of_the_log_waits(shop, database):
     """What the server keeps for the lake must be measured in bytes, with the most it may be."""
     shop.land_wholly()

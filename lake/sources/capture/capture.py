@@ -13,6 +13,7 @@ from pathlib import Path
 from lake.errors import SourceError
 from lake.sources.capture.changes import ChangeReader
 from lake.sources.capture.door import Database, LogStream, to_lsn
+from lake.sources.capture.frames import HistoryFile
 from lake.sources.capture.place import Captured, read_captured
 from lake.sources.capture.snapshot import take_snapshot
 from lake.sources.capture.table import (
@@ -126,7 +127,7 @@ class _Capture:
             yield from self._give(cut.path, {**self.position, LSN: str(cut.lsn)}, stream)
         if reader.reached - int(self.position[LSN]) >= IDLE_BYTES:
             nothing = self.visit.scratch / f"{self.visit.contract.source}.idle.jsonl"
-            nothing.write_bytes(b"")
+            HistoryFile(nothing).close()
             yield from self._give(nothing, {**self.position, LSN: str(reader.reached)}, stream)
 
     def _expect_same(self, database: Database, system: str) -> None:

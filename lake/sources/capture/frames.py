@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.disk import room_to_write
 from lake.errors import SourceError
 from lake.sources.capture.messages import DELETE, UPDATE, instant
 from lake.sources.capture.place import Captured
@@ -77,23 +78,20 @@ class HistoryFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.byte_count = 0
-        self._file: BinaryIO = path.open("wb")
+        with room_to_write(path.parent):
+            self._file: BinaryIO = path.open("wb")
 
     def append(self, rows: pl.DataFrame) -> None:
-        """Writes rows to the end."""
-        rows.write_ndjson(self._file)
+        """Writes rows to the end; raises SettingsError when the disk is full."""
+        with room_to_write(self.path.parent):
+            rows.write_ndjson(self._file)
         self.byte_count = self._file.tell()
 
     def close(self) -> Path:
-        """Gives the file, written."""
-        self._file.close()
+        """Gives the file, written; raises SettingsError when the disk is full."""
+        with room_to_write(self.path.parent):
+            self._file.close()
         return self.path
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
 
 def changed_rows(portion: Portion, shape: Shape) -> pl.DataFrame:

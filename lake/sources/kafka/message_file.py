@@ -68,7 +68,8 @@ class MessageFile:
         """Completes the file, and gives what it holds: `orders[0]@1200-1699,[2]@77-90`."""
         self._write()
         if self._writer is not None:
-            self._writer.close()
+            with room_to_write(self.path.parent):
+                self._writer.close()
         ranges = [f"[{partition}]@{self.first[partition]}-{self.last[partition]}" for partition in sorted(self.first)]
         return topic + ",".join(ranges)
 
