@@ -116,12 +116,14 @@ def _two_frames(folder: Path) -> tuple[Path, list[bytes]]:
 
 
 def test_receiving_what_was_torn_is_not_thrown_away(project: Path, folder: Path) -> None:
-    """Bytes that were cut off stay beside the segment, and the run says so."""
+    """Bytes that were cut off stay beside the segment, for its own user alone, and the run says so."""
     path, _ = _two_frames(folder)
     other = path.with_name("20260101T000000Z-0000000000000001.open")
     other.write_bytes(path.read_bytes()[:-1])
     whole = visit_events(project)
-    assert [event.details["byte_count"] for event in whole] == [len(other.with_suffix(".torn").read_bytes())]
+    torn = other.with_suffix(".torn")
+    assert [event.details["byte_count"] for event in whole] == [len(torn.read_bytes())]
+    assert torn.stat().st_mode & 0o777 == 0o600
 
 
 def visit_events(project: Path) -> list:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from flows.service.reading import key_of
+from flows.service.reading import arriving, key_of
 from flows.service.records import REPEAT_HEADER
 from flows.service.state import Door, Service
 from lake.errors import SourceError
@@ -32,7 +32,7 @@ async def post_file(source: str, request: Request) -> JSONResponse:
     form = _Form(service, service.door(source), boundary_of(request))
     key = key_of(request)
     try:
-        async for chunk in request.stream():
+        async for chunk in arriving(request, service.settings.body_seconds):
             await asyncio.to_thread(form.feed, chunk)
         file = form.whole()
         kept = await asyncio.to_thread(_finish, service, file, key)

@@ -16,11 +16,12 @@ REFUSALS: Mapping[str, str] = {
     "401": "No valid key. Nothing was kept.",
     "403": "The key is not for this source. Nothing was kept.",
     "404": "Nothing is posted there.",
+    "408": "The body was too long in coming. Nothing was kept.",
     "409": "The Idempotency-Key came with another body, or is at work elsewhere. Nothing more was kept.",
     "413": "The body, or the number of its rows, is beyond the limit. Nothing was kept.",
     "415": "The type of the body is not taken. Nothing was kept.",
     "429": "The key has sent too much; Retry-After says when to come again. Nothing was kept.",
-    "503": "The service is stopping, or full of requests. Nothing was kept.",
+    "503": "The service is stopping, or full of requests, or its spool cannot be written. Nothing was kept.",
     "507": "The disk is full. Nothing was kept.",
 }
 ABOUT = (

@@ -11,6 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from flows.service.admission import COOKIE, SIGNED_IN_SECONDS, Guard, see
 from flows.service.live import LiveBoard, seen_by
 from flows.service.openapi import api_sources, describe_api
+from flows.service.reading import arriving
 from flows.service.state import Door, Service
 from lake.receiving.keys import Key
 from reports.live import ASSETS, POLICY, read_asset, render_live
@@ -110,8 +111,9 @@ def _page(request: Request, name: str, values: dict[str, Any], status: int = 200
 
 
 async def _small_body(request: Request) -> bytes:
+    service: Service = request.app.state.service
     body = b""
-    async for chunk in request.stream():
+    async for chunk in arriving(request, service.settings.body_seconds):
         body += chunk
         if len(body) > MOST_FORM_BYTES:
             raise HTTPException(413)

@@ -16,6 +16,7 @@ STATUSES: Mapping[str, int] = {
     "key-out-of-scope": 403,
     "door-unknown": 404,
     "receipt-unknown": 404,
+    "body-slow": 408,
     "key-busy": 409,
     "key-reused": 409,
     "body-too-large": 413,

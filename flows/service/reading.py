@@ -1,7 +1,8 @@
 """Reading what a request brings: its body within limits, its type, its key."""
 
+import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from fastapi import Request
 
@@ -11,16 +12,49 @@ from lake.receiving.bodies import split_body, too_large, too_many_rows, unzip_bo
 from lake.receiving.spool import Post
 
 LONGEST_KEY = 255
+SLOWEST_BYTES = 10_000  # a second: who sends a large body has so much more time
 IDEMPOTENCY_KEY = "idempotency-key"
 
 
-async def read_body(request: Request, most_bytes: int, take_room: Callable[[int], None]) -> bytes:
-    """Gives a body as it was sent; raises SourceError as soon as it is larger than what is taken."""
+async def arriving(request: Request, seconds: float) -> AsyncIterator[bytes]:
+    """Gives a body piece by piece; raises SourceError when one, or on the whole all, are too long in coming.
+
+    Only the waiting counts: what is done with a piece is no fault of its sender.
+    """
+    clock, stream = asyncio.get_running_loop().time, request.stream()
+    waited, size = 0.0, 0
+    while True:
+        began = clock()
+        try:
+            async with asyncio.timeout(min(seconds, seconds + size / SLOWEST_BYTES - waited)):
+                chunk = await anext(stream, None)
+        except TimeoutError as error:
+            raise _too_slow(seconds) from error
+        if chunk is None:
+            return
+        waited += clock() - began
+        size += len(chunk)
+        yield chunk
+
+
+def _too_slow(seconds: float) -> SourceError:
+    return SourceError(
+        "body-slow",
+        f"The body did not come within {seconds:g} s and a second more for every {SLOWEST_BYTES:,} bytes, "
+        f"or paused for {seconds:g} s. Nothing of it was kept.",
+        cure="Send it again, in smaller parts over a slow line; its operator may raise SLUICE_BODY_SECONDS.",
+        headers={"Connection": "close"},
+    )
+
+
+async def read_body(request: Request, door: Door, seconds: float, take_room: Callable[[int], None]) -> bytes:
+    """Gives a body as it was sent; raises SourceError as soon as it is larger, or slower, than what is taken."""
+    most_bytes = door.most_bytes
     told = request.headers.get("content-length", "")
     if told.isdecimal() and int(told) > most_bytes:
         raise too_large(most_bytes)
     parts, size = [], 0
-    async for chunk in request.stream():
+    async for chunk in arriving(request, seconds):
         size += len(chunk)
         if size > most_bytes:
             raise too_large(most_bytes)

@@ -28,7 +28,7 @@ async def post_records(source: str, request: Request) -> JSONResponse:
     service: Service = request.app.state.service
     door = service.door(source)
     with service.room.holding() as take_room:
-        body = await read_body(request, door.most_bytes, take_room)
+        body = await read_body(request, door, service.settings.body_seconds, take_room)
         is_packed = "content-encoding" in request.headers
         take_room(door.most_bytes if is_packed else 0)
         taken_apart = partial(make_post, door, request, body)

@@ -7,15 +7,16 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from lake.disk import room_to_write
 from lake.errors import SourceError
 from lake.receiving.claims import take_key
 from lake.receiving.register import Claim, Register
 from lake.receiving.segments import FILES, name_segment, sync_folder
 from lake.receiving.spool import Kept
+from lake.receiving.writing import open_private, writing_spool
 from lake.run import Clock
 from lake.sources.archives import is_archive
 from lake.sources.naming import format_of
@@ -35,12 +36,12 @@ class IncomingFile:
         self._folder = spool / source / FILES
         self._digest = hashlib.sha256()
         self._hidden = self._folder / f".{self.receipt}"
-        with room_to_write(spool):
+        with writing_spool(spool):
             self._hidden.mkdir(parents=True)
-            self._file = (self._hidden / self.name).open("wb")
+            self._file = open_private(self._hidden / self.name)
 
     def write(self, data: bytes) -> None:
-        """Adds bytes; raises SourceError beyond the limit, SettingsError when the disk is full."""
+        """Adds bytes; raises SourceError beyond the limit, SettingsError when the disk does not take them."""
         self.size += len(data)
         if self.size > self._most_bytes:
             raise SourceError(
@@ -49,17 +50,20 @@ class IncomingFile:
                 cure="Send it compressed or in parts; or raise `maxFileBytes` of the server in the contract.",
             )
         self._digest.update(data)
-        with room_to_write(self._spool):
+        with writing_spool(self._spool):
             self._file.write(data)
 
     def finish(self, register: Register, key: str) -> Kept:
-        """Waits until the disk has the file, and shows it to landings; a key with the same file brings it once."""
-        with room_to_write(self._spool):
+        """Waits until the disk has the file, and shows it to landings; a key with the same file brings it once.
+
+        Raises SettingsError when the disk does not take it, and SourceError for a key that came with another file.
+        """
+        with writing_spool(self._spool):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
             sync_folder(self._hidden)
-        with register.together():
+        with writing_spool(self._spool), register.together():
             claim = Claim(self._digest.hexdigest(), self.receipt)
             now = self._clock().isoformat()
             before = take_key(register, self._spool, self._source, key, claim, now) if key else None
@@ -72,7 +76,8 @@ class IncomingFile:
 
     def drop(self) -> None:
         """Forgets what was received of it; nothing is left."""
-        self._file.close()
+        with suppress(OSError):  # a full disk does not take the rest of it
+            self._file.close()
         shutil.rmtree(self._hidden, ignore_errors=True)
 
 

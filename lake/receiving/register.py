@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lake.errors import SettingsError
+from lake.receiving.writing import writing_spool
 
 FILE = "register.sqlite"
 BUSY_SECONDS = 30.0
@@ -58,7 +59,8 @@ class Register:
     """The register of one spool, for one thread; any number of processes may hold one."""
 
     def __init__(self, spool: Path, *, is_durable: bool = False) -> None:
-        spool.mkdir(parents=True, exist_ok=True)
+        with writing_spool(spool):
+            spool.mkdir(parents=True, exist_ok=True)
         with self._translated():
             self._rows = sqlite3.connect(spool / FILE, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             self._rows.execute("pragma journal_mode = wal")

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from lake.errors import SettingsError
 from lake.receiving.frames import Frame, find_frame_of
+from lake.receiving.writing import PRIVATE
 
 OPEN, CLOSED, WANTED, TORN = ".open", ".closed", ".wanted", ".torn"
 SEGMENTS, FILES = "segments", "files"
@@ -43,7 +44,7 @@ class SegmentWriter:
         self.name, self.size, self._ordinal, self._folder = name, 0, 0, folder
         self.is_beyond_mending = False  # then a landing cuts off what was not written whole
         hidden = folder / f".{name}"
-        self._file = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._file = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, PRIVATE)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         hidden.rename(self.path)  # nobody sees it before its lock is held
         sync_folder(folder)

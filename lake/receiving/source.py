@@ -24,6 +24,7 @@ from lake.receiving.frames import Frame, read_frames
 from lake.receiving.incoming import sweep_incoming, whole_files
 from lake.receiving.register import KEPT_DAYS, Settled, opened_register
 from lake.receiving.segments import TORN, close_all, locked, segments_folder
+from lake.receiving.writing import open_private
 from lake.sources.delivery import BATCH_ID_DIGITS, POSTED, Delivery, Fate
 from lake.sources.intake import Hearing, hear
 from lake.sources.naming import format_of
@@ -83,7 +84,8 @@ def _unframed(visit: Visit, path: Path, file: BinaryIO, target: Path) -> list[Fr
     end = frames[-1].ends_at if frames else 0
     file.seek(end)
     if rest := file.read():
-        path.with_suffix(TORN).write_bytes(rest)
+        with room_to_write(path.parent), open_private(path.with_suffix(TORN)) as torn:
+            torn.write(rest)
         file.truncate(end)
         visit.run.note("segment-torn", visit.contract.source, segment=path.stem, byte_count=len(rest))
     return frames

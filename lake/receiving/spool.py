@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from lake.disk import disk_full, is_no_room
 from lake.errors import SettingsError, SluiceError
 from lake.receiving.claims import expect_same_body, take_key
 from lake.receiving.frames import Head, encode_frame, join_rows, read_heads
 from lake.receiving.register import Claim, Register
 from lake.receiving.segments import SegmentWriter, all_segments, name_segment, segments_folder
+from lake.receiving.writing import spool_failure
 from lake.run import Clock
 
 SEGMENT_BYTES = 64 << 20  # a segment is closed beyond this, or when a landing asks for it
@@ -126,7 +126,7 @@ class Spool:
             if fresh:
                 self._append(source, fresh)
         except (OSError, SluiceError) as error:
-            failure = self._failure(error)
+            failure = error if isinstance(error, SluiceError) else spool_failure(self.folder, error)
             for waiting in (*fresh, *group):
                 _fail(waiting, failure)
             return
@@ -189,18 +189,6 @@ class Spool:
             if everything or segment.is_wanted or segment.size >= self._segment_bytes:
                 segment.close()
                 del self._segments[source]
-
-    def _failure(self, error: OSError | SluiceError) -> SluiceError:
-        """Gives an error of the disk in words for the operator."""
-        if isinstance(error, SluiceError):
-            return error
-        if is_no_room(error):
-            return disk_full(self.folder)
-        return SettingsError(
-            "spool-unwritable",
-            f"The spool '{self.folder}' cannot be written: {error.strerror}.",
-            cure="Let Sluice write there, or mend SLUICE_SPOOL_DIR; what was answered before is kept.",
-        )
 
     def _refuse_rest(self) -> None:
         """Answers what came after the thread had ended."""
