@@ -337,7 +337,7 @@ def test_capture_tells_no_secret(shop, database):
 
 @pytest.mark.parametrize("is_landed", [False, True], ids=["snapshot", "changes"])
 def test_capture_on_a_full_disk_blames_no_batch(shop, database, is_landed):
-    """No room for a snapshot, or for changes, is the operator's to mend: nothing lands, and with room all of it does."""
+    """No room for a snapshot, or for changes, is the operator's to mend: nothing lands, then all of it does."""
     if is_landed:
         shop.land()
     before = set(shop.known())
