@@ -15,6 +15,7 @@ from lake.contract import Contract
 from lake.errors import CommitConflict, GateFailed, SluiceError, SourceError
 from lake.landing.batch import Batch, PreparedBatch, another_attempt, identify
 from lake.landing.committing import commit, is_landed, set_aside
+from lake.landing.deletions import write_deletions
 from lake.landing.judging import prepare, show_candidate
 from lake.landing.replacing import emptying, renewed
 from lake.landing.widening import fit_raw
@@ -79,6 +80,7 @@ def _visit(job: Job, contract: Contract, known: Mapping[str, BatchRecord]) -> Vi
         may_wait=job.may_wait,
         anew=contract.source in job.anew,
         look=lambda: _known(job, contract),
+        find_gone=lambda keys, gone: write_deletions(job.session, job.store, contract, keys, gone, job.run.started_at),
     )
 
 

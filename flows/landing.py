@@ -131,7 +131,7 @@ def _with(contract: Contract, chosen: Callable[[Server], bool]) -> Contract | No
 
 def expect_captured(project: Project, sources: Sequence[str]) -> None:
     """Raises SettingsError unless some sources are named, and all of them are captured tables."""
-    others = [each.source for each in choose_sources([*project.contracts().values()], sources) if not each.history_of]
+    others = [each.source for each in choose_sources([*project.contracts().values()], sources) if not each.is_captured]
     if others or not sources:
         message = f"The source {others[0]!r} has no snapshot." if others else "A snapshot of which source?"
         cure = "Name sources whose server has 'mode: capture', as in `sluice land customers --snapshot`."

@@ -19,6 +19,7 @@ Category = Literal[
     "SCHEMA_MISMATCH",
 ]
 
+CAPTURE = "capture"  # the `mode` of a server whose table is read change by change
 MAJOR = re.compile(r"v?(\d{1,3})(\.\d+)*([-+].*)?")  # of 2.0.0, v2 or 2.1-draft; a year is no major version
 
 
@@ -125,7 +126,7 @@ class Contract:
     `digest` is the sha256 of the file's bytes. `server` is where the source delivers; `more_servers` are further
     places, visited after it. `schema` is the operational schema it is held against, but for the differences listed in
     `accepted_drift`, such as `missing internal_note`. `history_of` is the contract of the source's own rows where raw
-    keeps their changes (see `lake.odcs.changes`); None where it keeps them.
+    keeps more than these: their changes (see `lake.odcs.changes`), or deletions (`lake.odcs.deletions`); else None.
     """
 
     source: str
@@ -157,6 +158,11 @@ class Contract:
     def servers(self) -> tuple[Server, ...]:
         """Every place the source delivers to, in the order in which they are visited."""
         return (self.server, *self.more_servers)
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether raw keeps the changes of a table, read one by one."""
+        return self.server.options.get("mode") == CAPTURE
 
     @property
     def pushed(self) -> Server | None:

@@ -1,4 +1,7 @@
-"""The present state of captured tables: a view over the history in raw, made of the contract, read like any model."""
+"""The present state of tables of which raw keeps more: a view made of the contract, read like any model.
+
+A captured table has a history of changes there; a polled one whose deletions are noticed, versions and deletions.
+"""
 
 from collections.abc import Iterable
 
@@ -6,6 +9,7 @@ from lake.contract import Contract
 from lake.engine import literal, quote
 from lake.errors import ContractError
 from lake.odcs.changes import EMPTYING
+from lake.odcs.deletions import standing_sql
 from sql.header import Header
 from sql.models import Model, make_model
 
@@ -13,7 +17,7 @@ ENDING = "_current"
 
 
 def current_views(contracts: Iterable[Contract]) -> dict[str, Model]:
-    """Gives the view of each captured table by name, such as `raw.customers_current`; no others have one.
+    """Gives the view of each such table by name, such as `raw.customers_current`; no others have one.
 
     Raises ContractError when another source has that name.
     """
@@ -27,7 +31,7 @@ def current_views(contracts: Iterable[Contract]) -> dict[str, Model]:
         if name in sources:
             raise ContractError(
                 "source-repeated",
-                f"raw.{name} is the view of what stands in the captured table {contract.source!r}, and a source.",
+                f"raw.{name} is the view of what stands in the table {contract.source!r}, and a source.",
                 cure="Rename the source.",
                 path=sources[name].path,
             )
@@ -38,7 +42,11 @@ def current_views(contracts: Iterable[Contract]) -> dict[str, Model]:
 def _view(contract: Contract, table: Contract) -> Model:
     grain = f"one row per {', '.join(table.key)}" if table.key else "one row per row of the table"
     header = Header(f"What stands in the table now: {contract.description}", grain, contract.owner, "view")
-    return make_model(f"raw.{contract.source}{ENDING}", contract.path, current_sql(contract.source, table), header)
+    if contract.is_captured:
+        select = current_sql(contract.source, table)
+    else:
+        select = standing_sql(table, f"raw.{quote(contract.source)}")
+    return make_model(f"raw.{contract.source}{ENDING}", contract.path, select, header)
 
 
 def current_sql(source: str, table: Contract) -> str:

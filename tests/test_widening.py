@@ -183,3 +183,14 @@ def test_a_drifted_column_with_other_values_is_not_adopted(tmp_path, store):
     text_again = replace(evolving, columns=(*SHOP.columns, Column("size", "size", "varchar")))
     land(store, deliver(tmp_path, "2.csv", HEADER + "b1,2026-01-03,North,1,1.50,\n"), text_again)
     assert raw_rows(store, "sale_id, size") == [("a1", "12"), ("a2", "XL"), ("b1", None)]
+
+
+def test_a_new_optional_column_is_compared_with_rows_that_lack_it(tmp_path, store):
+    """A record that comes again is a repeat when the new column is empty, and a new version when it is not."""
+    begun(tmp_path, store)
+    colour = Column("colour", "colour", "varchar")
+    grown = contract_with(columns=(*SHOP.columns, colour), duplicates="latest-wins")
+    again = "a1,2026-01-01,North,1,1.50,one,\na2,2026-01-02,South,2,2.25,,red\n"
+    landed = land(store, deliver(tmp_path, "2.csv", HEADER.replace("\n", ",colour\n") + again), grown)
+    assert counts(landed) == (2, 1, 0, 1)
+    assert sorted(raw_rows(store, "sale_id, coalesce(colour, '')")) == [("a1", ""), ("a2", ""), ("a2", "red")]

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lake.contract import Server
+from lake.contract import CAPTURE, Server
 from lake.drafting.document import DraftedContract, custom, render_contract, sentence
 from lake.drafting.from_schema import schema_properties, schema_rules
 from lake.drafting.text import Noted
 from lake.naming import own_names, snake_case
-from lake.odcs.changes import CAPTURE
 from lake.schemas.table import OperationalColumn, OperationalTable
 
 OF_CHANGES = ("updated_at", "modified_at", "changed_at", "last_updated", "last_modified", "last_changed", "update_time")

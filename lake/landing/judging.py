@@ -141,12 +141,18 @@ def show_candidate(session: Session, prepared: PreparedBatch) -> None:
 
 
 def show_raw(session: Session, contract: Contract, base: TableVersion | None, without: str | None) -> None:
-    """Makes `raw.<source>` of the session the raw table as it stands, without one batch's rows."""
+    """Makes `raw.<source>` of the session the raw table as it stands, without one batch's rows.
+
+    A column that the contract has gained since is there and empty, as it will be once this batch has landed.
+    """
+    columns = [(column.name, column.sql_type) for column in contract.columns]
     if base is None:
-        columns = [(column.name, column.sql_type) for column in contract.columns]
         scan = scan_sql([], [*columns, *METADATA_COLUMNS])
     else:
+        had = {name for name, _ in base.columns}
+        gained = [f"cast(null as {kind}) as {quote(name)}" for name, kind in columns if name not in had]
         scan = scan_sql([file.path for file in base.files], base.columns, evolved=base.evolved)
+        scan = f"select {', '.join(['*', *gained])} from ({scan})"
     where = "" if without is None else f" where _batch_id is distinct from {literal(without)}"
     session.execute(f"create or replace view raw.{quote(contract.source)} as from ({scan}){where}")
 

@@ -5,14 +5,12 @@ nothing else, a truncate nothing at all, so what the contract requires of a row 
 """
 
 import re
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
-from lake.contract import Column, Contract, RowRule
+from lake.contract import CAPTURE, Column, Contract, RowRule
 from lake.errors import ContractError
 
-CAPTURE: Final = "capture"  # the `mode` of a server whose table is read change by change
 # A baseline is the end of a snapshot: whatever is older and not in it was deleted while nobody looked.
 EMPTYING: Final = ("truncate", "baseline")
 KINDS: Final = ("insert", "update", "delete", "snapshot", *EMPTYING)
@@ -60,7 +58,11 @@ def as_history(contract: Contract) -> Contract:
     """
     _expect_fitting(contract)
     columns = tuple(replace(column, required=False, unique=False) for column in contract.columns)
-    presence = (_presence(column, contract.key) for column in contract.columns if column.required)
+    presence = (
+        presence_rule(column, _excuse(is_key=column.name in contract.key))
+        for column in contract.columns
+        if column.required
+    )
     return replace(
         contract,
         columns=(*columns, *CHANGE_COLUMNS),
@@ -70,21 +72,26 @@ def as_history(contract: Contract) -> Contract:
     )
 
 
-def _presence(column: Column, key: Collection[str]) -> RowRule:
-    """Gives what `required` comes to: a value in every change that carries one."""
+def presence_rule(column: Column, excuse: str) -> RowRule:
+    """Gives what `required` comes to: a value in every version of a row but those that `excuse` is true of."""
     return RowRule(
         f"{column.name}_present",
-        f"{_excuse(is_key=column.name in key)} or {_quoted(column.name)} is not null",
+        f"{excuse} or {_quoted(column.name)} is not null",
         "MISSING_REQUIRED_FIELD",
         f"{column.name} is required and missing.",
         column.line,
     )
 
 
+def excused_rule(rule: RowRule, excuse: str) -> RowRule:
+    """Gives a rule that what `excuse` is true of need not meet."""
+    return replace(rule, expression=f"{excuse} or ({rule.expression})")
+
+
 def _excused(rule: RowRule, contract: Contract) -> RowRule:
     others = [column.name for column in contract.columns if column.name not in contract.key]
     is_key = not any(re.search(rf"\b{re.escape(name)}\b", rule.expression, re.IGNORECASE) for name in others)
-    return replace(rule, expression=f"{_excuse(is_key=is_key)} or ({rule.expression})")
+    return excused_rule(rule, _excuse(is_key=is_key))
 
 
 def _excuse(*, is_key: bool) -> str:

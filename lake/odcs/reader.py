@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from lake.contract import (
+    CAPTURE,
     Column,
     Contract,
     DriftPolicy,
@@ -19,8 +20,9 @@ from lake.contract import (
     versioned_name,
 )
 from lake.errors import ContractError
-from lake.odcs.changes import CAPTURE, as_history
+from lake.odcs.changes import as_history
 from lake.odcs.columns import NAME, NAME_CURE, exclusive_rules, read_column
+from lake.odcs.deletions import notices_deletes, with_deletions
 from lake.odcs.document import (
     Part,
     check_keys,
@@ -77,8 +79,9 @@ def _read(path: Path, text: str, digest: str) -> Contract:
     contract = _contract(document, digest)
     check_servers(document, contract)
     check_rest(document, errors)
-    is_captured = any(server.options.get("mode") == CAPTURE for server in contract.servers)
-    return as_history(contract) if is_captured else contract
+    if any(server.options.get("mode") == CAPTURE for server in contract.servers):
+        return as_history(contract)
+    return with_deletions(contract) if notices_deletes(contract) else contract
 
 
 def _check_version(document: Part) -> None:

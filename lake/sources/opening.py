@@ -42,7 +42,7 @@ def topic_deliveries(visit: Visit) -> Iterator[Delivery]:
 
 def postgresql_deliveries(visit: Visit) -> Iterator[Delivery]:
     """Gives a table's rows as they stand, or its changes one by one."""
-    if visit.contract.history_of is None:
+    if not visit.contract.is_captured:
         return table_deliveries(visit)
     from lake.sources.capture.capture import capture_deliveries  # polars and numpy, which other sources need not
 
@@ -70,7 +70,7 @@ def log_lag(visit: Visit) -> Iterator[Lag]:
     """Gives what waits in the log of a captured table's database; a table that is asked by queries has none."""
     from lake.sources.capture.lag import slot_lags
 
-    return slot_lags(visit) if visit.contract.history_of is not None else iter(())
+    return slot_lags(visit) if visit.contract.is_captured else iter(())
 
 
 LAGS: Mapping[str, Callable[[Visit], Iterator[Lag]]] = {  # the sources that can tell what waits

@@ -27,7 +27,8 @@ class Visit:
     each delivery the position that is true once the delivery is in the lake; `anew` asks it to begin from what it has
     now, whatever its position. `look` gives what the lake knows by now, for a source that has waited. `spool` is where
     the ingestion service keeps what was posted. `lake` names the lake among others. `may_wait` says that another look
-    follows soon.
+    follows soon. `find_gone` takes a Parquet file with every key that the source has, writes a second one with a
+    deletion for each other key that stands in raw, and says how many these are.
     """
 
     contract: Contract
@@ -43,6 +44,7 @@ class Visit:
     anew: bool = False
     may_wait: bool = False
     look: Callable[[], Mapping[str, BatchRecord]] | None = None
+    find_gone: Callable[[Path, Path], int] | None = None
 
     def at(self, server: Server) -> "Visit":
         """Gives the visit to one of the contract's servers."""

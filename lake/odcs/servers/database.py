@@ -5,13 +5,14 @@ from collections.abc import Mapping
 
 from lake.contract import Contract, Server
 from lake.errors import ContractError
+from lake.odcs.deletions import DELETES, IGNORE, NOTICE
 from lake.odcs.document import Part, did_you_mean
 from lake.odcs.servers.payload import read_options
 from lake.odcs.servers.properties import SPAN, Kind, span_seconds
 
 MODES = ("incremental", "full")
 COLUMNS = ("all", "contract")
-CHOICES: Mapping[str, tuple[str, ...]] = {"mode": MODES, "columns": COLUMNS}
+CHOICES: Mapping[str, tuple[str, ...]] = {"mode": MODES, "columns": COLUMNS, DELETES: (IGNORE, NOTICE)}
 WHOLE_NUMBERS = ("bigint", "integer", "smallint")
 
 _COUNT = Kind("Write a whole number from 1 on.", re.compile(r"[1-9][0-9]*"))

@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from lake.contract import Server
+from lake.contract import CAPTURE, Server
 from lake.errors import ContractError
-from lake.odcs.changes import CAPTURE
 from lake.odcs.document import Part, check_keys
 from lake.odcs.properties import custom_properties
 from lake.odcs.servers.database import CHOICES as READING_CHOICES

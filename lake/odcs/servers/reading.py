@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from lake.contract import Contract, Server
-from lake.odcs.changes import CAPTURE
+from lake.contract import CAPTURE, Contract, Server
 from lake.odcs.document import Part
 from lake.odcs.servers.api import check_api, read_api
 from lake.odcs.servers.database import check_database, with_table

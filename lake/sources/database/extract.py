@@ -10,14 +10,16 @@ import random
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lake.errors import SluiceError, SourceError
+from lake.odcs.deletions import notices_deletes
 from lake.sources.database.client import Client
-from lake.sources.database.dialect import Dialect
+from lake.sources.database.dialect import Dialect, Table
 from lake.sources.database.endpoint import Endpoint, read_endpoint
 from lake.sources.database.faults import Passing
 from lake.sources.database.postgresql import PostgreSQL
-from lake.sources.database.ranges import Range, find_ranges
+from lake.sources.database.ranges import Range, find_ranges, select_keys
 from lake.sources.database.spool import Piece, PieceDigest, Spool, cut
 from lake.sources.database.sqlite import SQLite
 from lake.sources.delivery import PULL, Delivery
@@ -120,8 +122,22 @@ class _Reading:
                             spool.discard()
                 if spool.pieces:
                     yield from self._give(spool)
+                spool.discard()
+                if notices_deletes(self.visit.contract):  # in the same snapshot, once its rows are in raw
+                    yield from self._give_deletions(client, table, spool)
             finally:
                 spool.discard()
+
+    def _give_deletions(self, client: Client, table: Table, keys: Spool) -> Iterator[Delivery]:
+        """Gives a batch of the keys that stand in raw and that the table has no more, if there are any."""
+        query = select_keys(table, self.endpoint, self.visit.contract)
+        for batch in self.dialect.stream(client, query, self.endpoint):
+            keys.add(batch)
+        gone = next(self._paths)
+        if self.visit.find_gone is not None and (count := self.visit.find_gone(keys.close(), gone)):
+            self.visit.run.note("rows-gone", self.visit.contract.source, count)
+            yield self._delivery(gone)
+        gone.unlink(missing_ok=True)
 
     def _fill(self, client: Client, wanted: Range, spool: Spool) -> Iterator[Piece]:
         """Reads a range into a spool, and gives each piece when its last row is there; a whole table is one piece."""
@@ -149,11 +165,15 @@ class _Reading:
             return
         for piece in spool.pieces:
             self.parts[piece.label][piece.index : piece.index + 1] = [piece.digest]
+        yield self._delivery(spool.close())
+
+    def _delivery(self, path: Path) -> Delivery:
+        """Gives the next batch, with the digests that are true once it is in the lake."""
         contract, ordinal = self.visit.contract, self.visit.next_ordinal + self._given
         self._given += 1
         position = {ORDINAL: str(ordinal), PARTS: json.dumps(self.parts)}
-        yield Delivery(
-            self.endpoint.origin, spool.close(), contract.server.format, kind=PULL,
+        return Delivery(
+            self.endpoint.origin, path, contract.server.format, kind=PULL,
             batch_id=numbered_batch(contract, ordinal), position=position,
         )  # fmt: skip
 

@@ -5,15 +5,18 @@ already: others may have come late among them. So as to see when none have, that
 same rows in the same order at the end of one pass and at the beginning of the next.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lake.contract import Contract
 from lake.engine import quote
+from lake.odcs.deletions import DELETED_AT, notices_deletes
 from lake.sources.database.client import Client
 from lake.sources.database.dialect import Dialect, Table, TableColumn, missing_column
 from lake.sources.database.endpoint import Endpoint
 
 WHOLE, UNMARKED = "", "null"  # the labels of ranges that have no lower bound: all rows, and those without watermark
+NO_DELETION = f"cast(null as text) as {quote(DELETED_AT)}"
 
 
 @dataclass(frozen=True)
@@ -86,4 +89,18 @@ def _selected(table: Table, endpoint: Endpoint, contract: Contract) -> str:
     if not endpoint.reads_all_columns:
         named = [table.find(column.source_name) for column in contract.columns]
         chosen = tuple(column for column in named if column is not None)
-    return ", ".join(f"{column.select} as {quote(column.name)}" for column in chosen)
+    return ", ".join((*_named(chosen), *([NO_DELETION] if notices_deletes(contract) else [])))
+
+
+def select_keys(table: Table, endpoint: Endpoint, contract: Contract) -> str:
+    """Gives the select of every key there is; raises SourceError when the table lacks a column of it."""
+    names = [contract.column(name).source_name for name in contract.key]
+    found = {name: table.find(name) for name in names}
+    missing = next((name for name, column in found.items() if column is None), None)
+    if missing is not None:
+        raise missing_column(endpoint, missing, table)
+    return f"select {', '.join(_named([column for column in found.values() if column]))} from {table.relation}"
+
+
+def _named(columns: Iterable[TableColumn]) -> Iterator[str]:
+    return (f"{column.select} as {quote(column.name)}" for column in columns)
