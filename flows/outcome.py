@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from checks.verdict import GateResult
 from lake.errors import SluiceError
+from reports.channels.outbox import fold_written
 
 LEAST_SECONDS = 0.05  # a shorter step would read as 0.0
 MOST_ALERTS = 3  # of one rule; the mail and ops.alert_history have all
@@ -98,7 +99,7 @@ class Outcome:
         for page in self.pages:
             lines.append(f"  page {page.name}: {page.path}")
             lines += [] if page.mail_path is None else [f"  mail body {page.name}: {page.mail_path}"]
-        lines += [f"  mail: {said}" for said in self.deliveries]
+        lines += [f"  {line}" for line in fold_written(self.deliveries)]
         lines += [f"  alert: {alert}" for alert in shortened(self.alerts)]
         if self.lake_file is not None:
             lines.append(f"  lake: {self.lake_file}")

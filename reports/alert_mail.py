@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports.alerts import Alert
 from reports.channels.channel import Message, delivery_key
+from reports.formats import Formatter
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHOWN_ALERTS = 50  # keeps the mail far below the 102 kB at which Gmail cuts it off
@@ -17,11 +18,15 @@ STATE_WORDS = {"open": "new", "worse": "worse", "over": "over"}
 
 @dataclass(frozen=True)
 class Telling:
-    """When and for whom alerts are told: the run, its instant in UTC, and who gets those whose rule names nobody."""
+    """When and for whom alerts are told: the run, its instant in UTC, and who gets those whose rule names nobody.
+
+    Numbers are grouped as the currency's readers are used to.
+    """
 
     run_id: str
     at: datetime
     mail_to: tuple[str, ...]
+    currency: str = "INR"
 
 
 def alert_messages(alerts: Sequence[Alert], telling: Telling) -> list[Message]:
@@ -56,8 +61,12 @@ def _addressed(alerts: Sequence[Alert], telling: Telling, person: str | None, ot
 
 
 def _values(alerts: Sequence[Alert], telling: Telling) -> Mapping[str, object]:
+    formatter = Formatter("UTC", telling.currency)
+    by_rule: dict[str, list[Alert]] = {}
+    for alert in alerts[:SHOWN_ALERTS]:
+        by_rule.setdefault(alert.rule.name, []).append(alert)
     return {
-        "alerts": [_shown(alert) for alert in alerts[:SHOWN_ALERTS]],
+        "rules": [_rule_shown(found, formatter) for found in by_rule.values()],
         "unshown_count": max(0, len(alerts) - SHOWN_ALERTS),
         "subject": _subject(alerts),
         "run_id": telling.run_id,
@@ -65,23 +74,26 @@ def _values(alerts: Sequence[Alert], telling: Telling) -> Mapping[str, object]:
     }
 
 
-def _shown(alert: Alert) -> Mapping[str, str]:
+def _rule_shown(alerts: Sequence[Alert], formatter: Formatter) -> Mapping[str, object]:
+    """A rule and what it says of itself, once, with its breaches in their order."""
+    rule = alerts[0].rule
     return {
-        "title": alert.rule.header.title,
-        "severity": alert.rule.header.severity,
-        "state": STATE_WORDS[alert.state],
-        "subject": alert.subject,
-        "message": alert.message,
-        "measured": _number(alert.measured),
-        "threshold": _number(alert.threshold),
-        "description": alert.rule.header.description,
-        "rule": alert.rule.name,
+        "name": rule.name,
+        "title": rule.header.title,
+        "severity": rule.header.severity,
+        "description": rule.header.description.strip(),
+        "breaches": [_breach_shown(alert, formatter) for alert in alerts],
     }
 
 
-def _number(value: float | None) -> str:
-    """A number without an exponent, grouped by thousands, at most four decimals; a dash where there is none."""
-    return "–" if value is None else f"{value:,.4f}".rstrip("0").rstrip(".")
+def _breach_shown(alert: Alert, formatter: Formatter) -> Mapping[str, str]:
+    return {
+        "state": STATE_WORDS[alert.state],
+        "subject": alert.subject,
+        "message": formatter.words(alert.message),
+        "measured": formatter.show(alert.measured, "number"),
+        "threshold": formatter.show(alert.threshold, "number"),
+    }
 
 
 def _subject(alerts: Sequence[Alert]) -> str:

@@ -18,8 +18,10 @@ KINDS = (*NUMERIC, "date", "month", "instant", "outcome", "text")
 MOST_DIGITS = 4  # of a float, whose further digits are rarely meant
 DECIMAL_PRECISION = 50  # decimal(38) and room for a shift by two
 KILOBYTE = 1024
-CURRENCY_SUFFIX = re.compile(r"_(inr|usd|eur|gbp|jpy|aed|sgd|chf|aud|cad)$")
-UNIT_SUFFIX = re.compile(r"_(inr|usd|eur|gbp|jpy|aed|sgd|chf|aud|cad|at|on|ratio|seconds|name)$", flags=re.IGNORECASE)
+CURRENCIES = "inr|usd|eur|gbp|jpy|aed|sgd|chf|aud|cad"
+CURRENCY_SUFFIX = re.compile(rf"_({CURRENCIES})$")
+UNIT_SUFFIX = re.compile(rf"_({CURRENCIES}|at|on|ratio|seconds|name)$", flags=re.IGNORECASE)
+BARE_AMOUNT = re.compile(rf"\b({CURRENCIES.upper()}) (-?\d++(?:\.\d++)?)(?!,?\d)")  # none whose digits are grouped
 
 
 def is_numeric(code: str) -> bool:
@@ -110,6 +112,10 @@ class Formatter:
         if isinstance(value, date):
             return f"{value:%b %Y}" if code == "month" else f"{value:%-d %b %Y}"
         return str(value)
+
+    def words(self, text: str) -> str:
+        """Gives a sentence with its bare amounts (`INR 1234567.50`) written as money: ₹12,34,567.50."""
+        return BARE_AMOUNT.sub(lambda found: self.show(Decimal(found[2]), f"money:{found[1]}"), text)
 
     def instant(self, moment: datetime | None) -> str:
         """Gives an instant to the minute, with its zone's name, for headings."""

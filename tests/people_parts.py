@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 MARTS = ("leave_summary", "incident_summary", "incidents_open", "expense_summary", "monthly_spend", "locum_summary")
 SUBJECTS = ("leave", "incident", "spend", "locum")
 PAGES = ("leave", "incidents", "expenses", "locums")
-ALERTS = ("budget_breach", "incident_past_sla", "ingestion_errors_daily")
+ALERTS = {"budget_breach": "expense_summary", "incident_past_sla": "incidents_open", "ingestion_errors_daily": None}
 ORDER = tuple(model.name for model in upstream(find_models(ROOT / "sql"), MARTS))
 SOURCES = tuple(table.source for table in people_tables(0))
 ROWS, SEED = 4000, 7
@@ -48,7 +48,7 @@ class Hospital:
 
 
 def make_project(folder: Path, marts: Sequence[str] = MARTS, pages: Sequence[str] = PAGES) -> Path:
-    """Gives a project with what some marts and pages of people and spend need, all its alerts, and nothing else.
+    """Gives a project with what some marts and pages of people and spend need, their alerts, and nothing else.
 
     Checks are there with all marts only.
     """
@@ -59,7 +59,7 @@ def make_project(folder: Path, marts: Sequence[str] = MARTS, pages: Sequence[str
     files = [
         *(f"sql/{name}.sql" for name in models),
         *(f"checks/{name}.yml" for name in models if whole),
-        *(f"sql/alerts/{name}.sql" for name in ALERTS if whole or name != "budget_breach"),
+        *(f"sql/alerts/{name}.sql" for name, mart in ALERTS.items() if mart is None or mart in marts),
         *(f"lake/contracts/{source}.yaml" for source in SOURCES if source in raw),
         *(f"reports/pages/{name}.html.j2" for name in pages),
         *(f"checks/pipeline/{subject}_reconciliation.yml" for subject in SUBJECTS if whole),

@@ -248,12 +248,32 @@ def test_alert_message_tells_what_is_measured(rule: AlertRule) -> None:
             "Revenue below plan",
             "critical",
             "West",
-            "1,234,567.5",
+            "12,34,567.5",
             "100",
             TELLING.run_id,
             "2026-11-21 12:00 UTC",
         ):
             assert words in body
+
+
+def test_alert_message_says_once_what_its_rule_is(rule: AlertRule) -> None:
+    """Breaches of one rule stand together under its title and description, whatever stands between them."""
+    other = replace(rule, name="other", header=rule.header.model_copy(update={"title": "Stock", "description": "Low."}))
+    over = replace(breach(rule, "East"), state="over")
+    message = alert_message([breach(rule), breach(other), over], TELLING, ("asha@example.org",))
+    for body in (message.html, message.text):
+        assert body.count("A region sells less than planned.") == body.count("Low.") == 1
+        assert body.index("West") < body.index("East") < body.index("Low.")
+
+
+def test_alert_message_groups_amounts_as_its_readers_do(rule: AlertRule) -> None:
+    """Rupees are grouped by lakh, other money as its currency is; what is grouped already stays as it is."""
+    words = "INR 1234567.50 of INR -5 or USD 1234567.5, not INR 12,34,567 nor ORDER 1234567."
+    message = alert_message([replace(breach(rule), message=words)], TELLING, ("asha@example.org",))
+    for body in (message.html, message.text):
+        assert "₹12,34,567.50 of -₹5.00 or $1,234,567.50, not INR 12,34,567 nor ORDER 1234567." in body
+    abroad = replace(TELLING, currency="USD")
+    assert "1,234,567.5," in alert_message([breach(rule, measured=1234567.5)], abroad, ("a@example.org",)).text
 
 
 def test_alert_message_shows_values_as_text(rule: AlertRule) -> None:

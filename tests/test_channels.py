@@ -26,7 +26,7 @@ from lake.settings import Settings
 from reports.channels.channel import Attachment, Message, delivery_key
 from reports.channels.choice import choose_channel
 from reports.channels.mail import write_mail
-from reports.channels.outbox import Outbox
+from reports.channels.outbox import Outbox, fold_written
 from reports.channels.smtp import SmtpChannel, SmtpServer
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
@@ -243,6 +243,20 @@ def test_outbox_holds_a_repeated_message_once(tmp_path: Path) -> None:
     for message in (MESSAGE, MESSAGE, replace(MESSAGE, delivery_key=delivery_key("sales_controls", 8))):
         outbox.send(message)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_outbox_mails_are_told_by_their_folder(tmp_path: Path) -> None:
+    """Many mails of one folder are one line; a single one, and whatever a mail server took, are told as they are."""
+    first, second = (Outbox(tmp_path / name, SENDER) for name in ("first", "second"))
+    many = [first.send(replace(MESSAGE, delivery_key=str(number))) for number in range(3)]
+    alone, sent = second.send(MESSAGE), "Sent 'Orders' to asha@example.org through 127.0.0.1:25."
+    assert fold_written([many[0], alone, sent, *many[1:], sent]) == [
+        f"3 mails: {tmp_path / 'first'}",
+        f"mail: {alone}",
+        f"mail: {sent}",
+        f"mail: {sent}",
+    ]
+    assert fold_written([]) == []
 
 
 def test_outbox_takes_any_subject(tmp_path: Path) -> None:

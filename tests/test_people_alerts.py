@@ -1,13 +1,15 @@
 """The alerts of people and spend: who is told of what, once, when it is worse, and when it is over."""
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from email import policy
 from email.parser import BytesParser
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
 from flows.pipeline import run_pipeline
@@ -22,6 +24,7 @@ from tests.test_channels import Postbox, mail_server
 
 RULES = find_alerts(ROOT / "sql" / "alerts")
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+DEPARTMENTS = "department_id,department_name,cost_centre\nCAR,Cardiology,CC-1000\n"
 
 
 @pytest.fixture
@@ -76,16 +79,17 @@ def test_people_alerts_incident_goes_to_its_manager(session: Session) -> None:
 
 
 def test_people_alerts_sum_up_the_errors_of_a_day_that_is_over(session: Session) -> None:
-    """The refused records of each Indian day before today are one alert, by source and category; repeats are none."""
+    """The refused records of each Indian day before today are one alert, without repeats and what was replayed."""
     session.execute(
         """
         create table ops.ingestion_errors as from (values
-            ('sales', 'DATA_FORMAT_ERROR', timestamptz '2026-03-01 18:29:59+00'),
-            ('sales', 'DATA_FORMAT_ERROR', timestamptz '2026-03-01 10:00:00+00'),
-            ('sales', 'DUPLICATE_RECORD', timestamptz '2026-03-01 10:00:00+00'),
-            ('leave', 'MISSING_REQUIRED_FIELD', timestamptz '2026-03-01 10:00:00+00'),
-            ('leave', 'MISSING_REQUIRED_FIELD', timestamptz '2026-03-01 18:30:00+00')
-        ) as errors(source, category, quarantined_at);
+            ('sales', 'DATA_FORMAT_ERROR', timestamptz '2026-03-01 18:29:59+00', null),
+            ('sales', 'DATA_FORMAT_ERROR', timestamptz '2026-03-01 10:00:00+00', null),
+            ('sales', 'DATA_FORMAT_ERROR', timestamptz '2026-03-01 10:00:00+00', timestamptz '2026-03-01 11:00:00+00'),
+            ('sales', 'DUPLICATE_RECORD', timestamptz '2026-03-01 10:00:00+00', null),
+            ('leave', 'MISSING_REQUIRED_FIELD', timestamptz '2026-03-01 10:00:00+00', null),
+            ('leave', 'MISSING_REQUIRED_FIELD', timestamptz '2026-03-01 18:30:00+00', null)
+        ) as errors(source, category, quarantined_at, replayed_at);
         create table ops.audit_log as select timestamptz '2026-03-02 01:00:00+00' as "at"
         """
     )
@@ -94,10 +98,67 @@ def test_people_alerts_sum_up_the_errors_of_a_day_that_is_over(session: Session)
     assert alert.message == "leave 1 MISSING_REQUIRED_FIELD; sales 2 DATA_FORMAT_ERROR."
 
 
+BREACHES = """
+    select state, measured from ops.alert_history as told where rule = 'budget_breach' order by told.at
+"""
+EXPENSES = "expense_id,department_id,category,spent_on,amount_inr,currency,receipt_number,claimed_by,account_number\n"
+
+
+def spend(project: Path, number: int, amount: str) -> None:
+    """Delivers one expense of the department whose budget is told of."""
+    line = f"EXP-{number},CAR,travel,2026-02-1{number},{amount},INR,,EMP-00001,\n"
+    write_inbox(project, f"expenses/{number}.csv").write_text(EXPENSES + line)
+
+
+def allow(project: Path, revision: int, amount: str) -> None:
+    """Delivers a revision of that budget."""
+    budget = {"department_id": "CAR", "category": "travel", "budget_month": date(2026, 2, 1)}
+    row = {**budget, "revision_number": revision, "budget_inr": Decimal(amount)}
+    types = {"revision_number": pl.Int32, "budget_inr": pl.Decimal(14, 2)}
+    pl.DataFrame([row], schema_overrides=types).write_parquet(write_inbox(project, f"budgets/{revision}.parquet"))
+
+
+@pytest.fixture
+def purse(tmp_path: Path) -> Path:
+    """A project with one budget, of which a twentieth too much is spent."""
+    project = make_project(tmp_path / "purse", ["expense_summary"], [])
+    write_inbox(project, "departments/all.csv").write_text(DEPARTMENTS)
+    allow(project, 1, "1000.00")
+    spend(project, 1, "1050.00")
+    return project
+
+
+def test_people_alerts_budget_is_told_once_when_worse_and_when_over(purse: Path) -> None:
+    """Beyond a tenth it is told, not for little more, again when the excess grew by half, and once it is allowed."""
+    steps: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: spend(purse, 2, "60.00"),
+        lambda: spend(purse, 3, "2.00"),
+        lambda: spend(purse, 4, "30.00"),
+        lambda: allow(purse, 2, "2000.00"),
+    ]
+    heard = []
+    for hour, step in enumerate(steps):
+        step()
+        assert run(purse, at=NOON + timedelta(hours=hour)).failure is None
+        heard.append({subject for _, subject in told(purse)})
+
+    late, over = {"[warning] Budget exceeded"}, {"[over] Budget exceeded"}
+    assert heard == [set(), late, set(), late, over]
+    with duckdb.connect(str(purse / "lake/data/lake.duckdb"), read_only=True) as lake:
+        assert lake.sql(BREACHES).fetchall() == [("open", 0.11), ("worse", 0.142), ("over", None)]
+
+
+def write_inbox(project: Path, name: str) -> Path:
+    """Gives where a delivery of that name belongs, in a folder that is there."""
+    path = project / "lake/data/inbox" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def deliver(project: Path, source: str, name: str, *rows: dict[str, object]) -> None:
-    inbox = project / "lake/data/inbox" / source
-    inbox.mkdir(parents=True, exist_ok=True)
-    (inbox / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    write_inbox(project, f"{source}/{name}.jsonl").write_text(lines)
 
 
 def person(number: int, email: str, manager: int | None) -> dict[str, object]:
@@ -134,10 +195,7 @@ def incident(number: int, owner: int, **changes: object) -> dict[str, object]:
 def ward(tmp_path: Path) -> Path:
     """A project with two incidents: one under a manager with an address, one under one whose address is none."""
     project = make_project(tmp_path / "ward", ["incidents_open"], [])
-    (project / "lake/data/inbox/departments").mkdir(parents=True)
-    (project / "lake/data/inbox/departments/all.csv").write_text(
-        "department_id,department_name,cost_centre\nCAR,Cardiology,CC-1000\n"
-    )
+    write_inbox(project, "departments/all.csv").write_text(DEPARTMENTS)
     people = [person(1, "asha@example.com", None), person(2, "b@example.com", 1), person(4, "d@example.com", 3)]
     deliver(project, "staff", "all", *people, person(3, "vikram..shah@example.com", 1))
     deliver(project, "incidents", "first", incident(1, 2), incident(2, 4))

@@ -1,5 +1,6 @@
 """Alerts about the platform itself, on a real lake: each told once, again when it worsens, and when it is over."""
 
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import pytest
 
 from flows.chores import HEALTH, Chore
 from flows.job import Job
-from flows.rework import refuse_batch
+from flows.rework import refuse_batch, replay_batch
 from flows.workplace import Workplace
 from lake.platform_views import MEASURED
-from tests.platform_parts import FIRST, ask, chore_at, deliver, health_at, run_at, told, write_platform_shop
+from tests.platform_parts import FIRST, ROOT, ask, chore_at, deliver, health_at, run_at, told, write_platform_shop
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -86,6 +87,25 @@ def test_platform_alerts_failed_check_names_file_and_line(shop: Path) -> None:
     assert told(shop, "gate_failed") == [("open", key), ("over", key)]
 
 
+def test_platform_alerts_failed_check_is_told_again_when_more_rows_fail(shop: Path) -> None:
+    """A gate that stays closed is told once, again when more than half as many rows fail, and when it opens."""
+    check = shop / "checks/marts/daily_orders.yml"
+    rows = "failed rows:\n      fail query: select * from marts.daily_orders where amount < 0"
+    check.write_text(check.read_text().replace("min(amount) >= 0:", rows), encoding="utf-8")
+    break_gate(shop)
+    for hour in (1, 2):
+        run_at(shop, FIRST + hour * HOUR)
+    once = told(shop, "gate_failed")
+    deliver(shop, 3, "C1,2026-11-20,-1.00,")
+    run_at(shop, FIRST + 3 * HOUR)
+    check.write_text(check.read_text().replace("< 0", "< -100"), encoding="utf-8")
+    assert run_at(shop, FIRST + 4 * HOUR).failure is None
+
+    key = "marts marts.daily_orders no negative day"
+    assert once == [("open", key)]
+    assert told(shop, "gate_failed") == [(state, key) for state in ("open", "worse", "over")]
+
+
 def test_platform_alerts_held_batch_is_told_until_decided(shop: Path) -> None:
     """A held batch is told once, however often the source is visited, and is over when a person has decided."""
     contract = shop / "lake/contracts/orders.yaml"
@@ -117,17 +137,18 @@ def test_platform_alerts_silent_source_is_late(shop: Path) -> None:
 
 
 def test_platform_alerts_missed_schedule_is_told(shop: Path) -> None:
-    """A deployment whose cron time is more than an hour past is told, and over once it has run."""
+    """A deployment whose cron time is more than an hour past is told, again five times later, and over once it ran."""
     noon = FIRST + 2 * HOUR  # 12:00 in India, the cron line's time
     health_at(shop, noon + HOUR / 2, is_deployed=True)
     assert told(shop, "schedule_overdue") == []
 
-    health_at(shop, noon + 2 * HOUR, is_deployed=True)
-    run_at(shop, noon + 3 * HOUR, "prefect orders-daily")
-    health_at(shop, noon + 4 * HOUR, is_deployed=True)
-    health_at(shop, noon + DAY - HOUR, is_deployed=True)
+    for hours in (2, 3, 7):
+        health_at(shop, noon + hours * HOUR, is_deployed=True)
+    run_at(shop, noon + 8 * HOUR, "prefect orders-daily")
+    for hours in (9, 23):
+        health_at(shop, noon + hours * HOUR, is_deployed=True)
 
-    assert told(shop, "schedule_overdue") == [("open", "orders-daily"), ("over", "orders-daily")]
+    assert told(shop, "schedule_overdue") == [(state, "orders-daily") for state in ("open", "worse", "over")]
 
 
 def test_platform_alerts_schedule_nobody_deployed_is_not_missed(shop: Path) -> None:
@@ -147,6 +168,24 @@ def test_platform_alerts_many_refused_records_of_a_day(shop: Path) -> None:
 
     assert message == "1 of 4 records were refused (25.0 %); allowed are 10 %."
     assert told(shop, "ingestion_errors") == [("open", "orders"), ("over", "orders")]
+
+
+def test_platform_alerts_errors_of_a_day_are_told_until_they_are_replayed(shop: Path) -> None:
+    """A day's refused records are told once, when the day is over; replaying the last of them ends it."""
+    shutil.copy(ROOT / "sql/alerts/ingestion_errors_daily.sql", shop / "sql/alerts")
+    health_at(shop, FIRST + HOUR)
+    assert told(shop, "ingestion_errors_daily") == []
+
+    for hours in (15, 16):
+        health_at(shop, FIRST + hours * HOUR)
+    assert told(shop, "ingestion_errors_daily") == [("open", "2026-11-18")]
+
+    ((batch_id,),) = ask(shop, "select batch_id from ops.ingestion_log")
+    mended = shop / "mended.csv"
+    mended.write_text("line,ordered_on\n5,2026-11-18\n", encoding="utf-8")
+    replay_batch(Workplace(shop), str(batch_id), mended)
+    health_at(shop, FIRST + 17 * HOUR)
+    assert told(shop, "ingestion_errors_daily") == [("open", "2026-11-18"), ("over", "2026-11-18")]
 
 
 def test_platform_alerts_broken_rule_hides_no_failure(shop: Path) -> None:

@@ -3,6 +3,8 @@
 import os
 import re
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from reports.channels.channel import Message
 from reports.channels.mail import write_mail
 
 LONGEST_STEM = 60  # characters of the subject; file systems take 255 bytes in all
+WROTE = re.compile(r"Wrote (?P<path>.+\.eml)\.", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,23 @@ class Outbox:
                 path=self.folder,
             ) from error
         return f"Wrote {path}."
+
+
+def fold_written(said: Sequence[str]) -> list[str]:
+    """Gives what channels said of mails, but those written to one folder as a single line at the place of the first.
+
+    A mail that is alone in its folder keeps its own words.
+    """
+    found = [WROTE.fullmatch(words) for words in said]
+    folders = [None if match is None else Path(match["path"]).parent for match in found]
+    counts = Counter(folders)
+    lines: list[str] = []
+    for folder, words in zip(folders, said, strict=True):
+        if folder is None or counts[folder] == 1:
+            lines.append(f"mail: {words}")
+        elif (line := f"{counts[folder]:,} mails: {folder}") not in lines:
+            lines.append(line)
+    return lines
 
 
 def _stem(subject: str) -> str:

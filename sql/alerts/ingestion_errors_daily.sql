@@ -3,7 +3,7 @@ title: Ingestion errors of the day
 severity: info
 description: >
   The records refused on one Indian calendar day, by source and category, told once the day is over.
-  They stand in ops.ingestion_errors until they are replayed.
+  They stand in ops.ingestion_errors; it is over when all of them have been replayed.
 */
 with errors as (
     select
@@ -11,7 +11,7 @@ with errors as (
         category,
         cast(quarantined_at at time zone 'Asia/Kolkata' as date) as refused_on,
     from ops.ingestion_errors
-    where category <> 'DUPLICATE_RECORD'
+    where category <> 'DUPLICATE_RECORD' and replayed_at is null
 ),
 
 -- the newest event is of this run: its day is not over
