@@ -4,6 +4,7 @@ It reads partitions that are assigned to it by name, so that no group and no reb
 """
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ WAIT_SECONDS = 0.1  # for more messages, before what has come is worked on
 COMMIT_LOOKS = 10  # of that length, for the answer to a commit
 QUEUED_KILOBYTES = 16 << 10  # fetched ahead: what a visit holds in memory whatever waits in the topic
 LARGEST_ANSWER = 512 << 20  # a single message may be larger than what is asked for; brokers take 1 MB by default
+CLOSE_SECONDS = 10.0
 MOST_TOLD = 10  # the latest of what a client has met
 SECRETS: Mapping[str, str] = {
     "userSecret": "sasl.username",
@@ -204,7 +206,14 @@ def open_client(topic: Topic, secrets: Secrets) -> Iterator[Client]:
     try:
         yield Client(topic, secrets, consumer, told, told_group)
     finally:
-        consumer.close()
+        _close(consumer)
+
+
+def _close(consumer: Consumer) -> None:
+    """Closes a consumer; one that waits for a group whose broker is gone is left behind, for it may do so for ever."""
+    closing = threading.Thread(target=consumer.close, name="kafka-close", daemon=True)
+    closing.start()
+    closing.join(CLOSE_SECONDS)
 
 
 def _silent() -> logging.Logger:
