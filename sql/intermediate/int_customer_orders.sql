@@ -4,19 +4,6 @@ description: >
   it. An order without transactions has nought everywhere.
 grain: one row per order_id
 owner: commerce-data
-metrics:
-  - name: order_value_inr
-    description: Worth of the lines that were not cancelled, after discount.
-    formula: sum(line_value_inr) where not is_cancelled
-    unit: INR
-  - name: net_revenue_inr
-    description: What the shop keeps, order value less the money given back for returned goods.
-    formula: order_value_inr - returned_inr
-    unit: INR
-  - name: balance_inr
-    description: What the customer still has to pay; negative where the shop owes money.
-    formula: order_value_inr - paid_inr + refunded_inr
-    unit: INR
 */
 with lines as (
     select * from staging.stg_orders
