@@ -1,36 +1,30 @@
 """The alerts of people and spend: who is told of what, once, when it is worse, and when it is over."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from email import policy
 from email.parser import BytesParser
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pytest
 
 from flows.pipeline import run_pipeline
 from flows.steps import plain_step
-from lake.engine import EngineLimits, Session
+from lake.engine import Session
 from lake.project import open_project
 from lake.run import begin_run
 from lake.settings import Settings
 from reports.alerts import Alert, address, evaluate, find_alerts
 from tests.people_parts import ROOT, make_project, run
+from tests.platform_parts import ask
 from tests.test_channels import Postbox, mail_server
 
 RULES = find_alerts(ROOT / "sql" / "alerts")
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 DEPARTMENTS = "department_id,department_name,cost_centre\nCAR,Cardiology,CC-1000\n"
-
-
-@pytest.fixture
-def session() -> Iterator[Session]:
-    with Session(EngineLimits("256MB", 1)) as opened:
-        yield opened
 
 
 def test_people_alerts_budget_is_exceeded_beyond_a_tenth(session: Session) -> None:
@@ -145,8 +139,7 @@ def test_people_alerts_budget_is_told_once_when_worse_and_when_over(purse: Path)
 
     late, over = {"[warning] Budget exceeded"}, {"[over] Budget exceeded"}
     assert heard == [set(), late, set(), late, over]
-    with duckdb.connect(str(purse / "lake/data/lake.duckdb"), read_only=True) as lake:
-        assert lake.sql(BREACHES).fetchall() == [("open", 0.11), ("worse", 0.142), ("over", None)]
+    assert ask(purse, BREACHES) == [("open", 0.11), ("worse", 0.142), ("over", None)]
 
 
 def write_inbox(project: Path, name: str) -> Path:
@@ -227,10 +220,8 @@ def test_people_alerts_tell_a_manager_once_when_worse_and_when_over(ward: Path) 
     deliver(ward, "incidents", "second", incident(1, 2, resolved_at="2026-03-02T21:00:00+05:30"))
     assert run(ward, at=NOON + timedelta(hours=4)).failure is None
     assert told(ward) == {("asha@example.com", "[over] Incident past its time")}
-    with duckdb.connect(str(ward / "lake/data/lake.duckdb"), read_only=True) as lake:
-        lake.execute("set TimeZone = 'UTC'")
-        states = lake.sql("select state from ops.alert_history where breach_key = 'INC-1' order by run_id").fetchall()
-        written = str(lake.sql("from ops.audit_log").fetchall()) + str(lake.sql("from raw.staff").fetchall())
+    states = ask(ward, "select state from ops.alert_history where breach_key = 'INC-1' order by run_id")
+    written = str(ask(ward, "from ops.audit_log")) + str(ask(ward, "from raw.staff"))
     assert states == [("open",), ("worse",), ("over",)]
     assert "asha@example.com" not in written
 
@@ -254,9 +245,7 @@ def test_people_alerts_refused_by_the_mail_server_reach_somebody(ward: Path) -> 
         outcome = run(ward, at=NOON + timedelta(hours=1))
     assert outcome.failure is None
     assert postbox.recipients == [Settings.read(ward).mail_to[0]] * 2
-    with duckdb.connect(str(ward / "lake/data/lake.duckdb"), read_only=True) as lake:
-        lake.execute("set TimeZone = 'UTC'")
-        events = str(lake.sql("from ops.audit_log").fetchall())
+    events = str(ask(ward, "from ops.audit_log"))
     assert "recipient-unreachable" in events
     assert "asha@example.com" not in events + "".join(outcome.deliveries)
 
