@@ -234,6 +234,17 @@ def finish(child: WarmProcess) -> dict[str, Any]:
     return json.loads(out)  # type: ignore[no-any-return]
 
 
+def kill_in_second_batch(folder: Path, undisturbed: Path) -> None:
+    """Has the kernel kill a run once it has judged its second batch; a run of a copy tells when that is."""
+    seen: list[Event] = []
+    outcome = run_here(copy_shop(folder, undisturbed), observers=(seen.append,))
+    assert outcome.is_ok, outcome.failure
+    place = [number for number, event in enumerate(seen, 1) if event.kind == "batch-judged"][1]
+    child = start_run(folder, "--kill-at-event", str(place))
+    child.communicate(timeout=LONGEST_RUN_SECONDS)
+    assert child.returncode == -signal.SIGKILL
+
+
 def lake_state(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Gives all that a lake holds, but for ids and instants of runs."""
     store = store_of(folder)

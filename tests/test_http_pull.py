@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from flows.workplace import Workplace
 from lake.project import open_project
 from lake.run import Event, begin_run
 from tests.api_server import Api, Fault, reading, readings, serving
-from tests.crash_parts import copy_shop, finish, settings_of, start_run
+from tests.crash_parts import copy_shop, finish, kill_in_second_batch, settings_of, start_run
 from tests.http_parts import CURSOR, SINCE, SIZED, WATERMARK, ask, run_project, write_contract
 from tests.warm_parts import run_warm
 
@@ -291,12 +290,7 @@ def test_http_pull_held_batch_stops_the_source_until_it_is_decided(tmp_path: Pat
 def test_http_pull_killed_reads_on_without_gap_or_double(tmp_path: Path, api: Api) -> None:
     """A run killed by the kernel in the middle of its second batch: the next one gives the server's own records."""
     folder = project(tmp_path / "begun", api, {**INCREMENTAL, "pagesPerBatch": 1})
-    seen: list[Event] = []
-    ok(copy_shop(folder, tmp_path / "undisturbed"), seen.append)
-    place = [number for number, event in enumerate(seen, 1) if event.kind == "batch-judged"][1]
-    child = start_run(folder, "--kill-at-event", str(place))
-    child.communicate()
-    assert child.returncode == -signal.SIGKILL
+    kill_in_second_batch(folder, tmp_path / "undisturbed")
     ok(folder)
     assert ids(folder) == [record["reading_id"] for record in api.records]
     found = ask(folder, "select read_count, accepted_count, duplicate_count from ops.ingestion_log order by ended_at")

@@ -4,7 +4,6 @@ import contextlib
 import json
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -18,7 +17,7 @@ from flows.cli import main
 from lake.errors import SourceError
 from lake.odcs.reader import read_contract
 from lake.run import Event, begin_run
-from tests.crash_parts import copy_shop, finish, run_here, start_run
+from tests.crash_parts import copy_shop, finish, kill_in_second_batch, run_here, start_run
 from tests.http_parts import ask
 from tests.kafka_parts import Cluster, clustering, landed, orders, read, refusing_broker, write_contract
 
@@ -148,12 +147,7 @@ def test_kafka_faults_killed_run_is_read_on(tmp_path: Path, cluster: Cluster) ->
     topic = fill(cluster, "killed", 90)
     folder = tmp_path / "begun"
     write_contract(folder, cluster.host, topic=topic, messagesPerBatch=30)
-    seen: list[Event] = []
-    ok(copy_shop(folder, tmp_path / "undisturbed"), seen.append)
-    place = [number for number, event in enumerate(seen, 1) if event.kind == "batch-judged"][1]
-    child = start_run(folder, "--kill-at-event", str(place))
-    child.communicate()
-    assert child.returncode == -signal.SIGKILL
+    kill_in_second_batch(folder, tmp_path / "undisturbed")
     ok(folder)
     assert ids(folder) == sent(90)
     assert ask(folder, "select sum(read_count), sum(duplicate_count) from ops.ingestion_log") == [(90, 0)]
