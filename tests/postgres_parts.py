@@ -23,7 +23,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection
 
-PACKAGES = "postgresql-15 and postgresql-15-wal2json"
+PACKAGES = "postgresql-15"
 ADMIN, READER, REPLICATOR = "sluice_admin", "sluice_reader", "sluice_replicator"
 PASSWORD = "pa:ss/w@rd%20 'quoted' 7f3c"  # of all three: nothing in it may be taken for a part of an address
 LONGEST_START_SECONDS = 60

@@ -47,7 +47,7 @@ def test_server_lets_nobody_in_without_the_password(database: Database) -> None:
 def test_database_goes_with_its_replication_slots(postgres: Cluster) -> None:
     """A database is dropped although a slot decodes its changes."""
     made = postgres.create_database()
-    made.execute("select pg_create_logical_replication_slot('left_behind', 'wal2json')")
+    made.execute("select pg_create_logical_replication_slot('left_behind', 'pgoutput')")
     postgres.drop_database(made)
     assert postgres.postmaster.rows("select 1 from pg_database where datname = %s", [made.name]) == []
 
