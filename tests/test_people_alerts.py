@@ -233,6 +233,7 @@ def test_people_alerts_reach_somebody_when_the_manager_has_no_address(ward: Path
     recipients = {recipient for recipient, _ in told(ward)}
     assert recipients == {"asha@example.com", Settings.read(ward).mail_to[0]}
     assert "vikram" not in "".join(outcome.deliveries)
+    assert f"  2 mails: {ward / 'lake/data/outbox'}" in outcome.as_lines()
 
 
 def test_people_alerts_refused_by_the_mail_server_reach_somebody(ward: Path) -> None:
