@@ -96,6 +96,8 @@ def any_column(draw, name: str) -> Column:
         )
     if kind == "timestamptz" and draw(st.booleans()):
         column = replace(column, time_zone=draw(st.sampled_from(["Asia/Kolkata", "America/New_York", "Etc/UTC"])))
+    if kind == "varchar" and draw(st.booleans()):
+        column = replace(column, default=draw(st.sampled_from(["'North'", "'AB12'", "'it''s'"])))
     if kind == "integer" and draw(st.booleans()):
         column = replace(column, default=draw(st.sampled_from(["5", "-100"])))
     return column
@@ -108,7 +110,7 @@ def any_contract(draw) -> Contract:
     number = next(
         (column.name for column in columns if column.sql_type in ("integer", "bigint", "double", "decimal(12,2)")), None
     )
-    bounds = ('"{}" > 0', "{} <= 2.5", "{} % 2 = 0")
+    bounds = ('"{}" > 0', "{} <= 2.5", "{} % 2 = 0", "{} > 1 or coalesce(a::varchar, '') <> ''", '"text of {}" <> 0')
     texts = st.sampled_from([(), *((bound.format(number),) for bound in bounds)])
     rules = () if number is None else tuple(RowRule("rule", text) for text in draw(texts))
     return contract_with(columns=columns, rules=rules, key=(), drift=draw(st.sampled_from(["evolve", "quarantine"])))
@@ -270,6 +272,31 @@ def test_records_plain_ones_need_no_engine(record) -> None:
     columns = tuple(Column(name, name, kind) for name, kind in zip("abcdef", kinds, strict=True))
     model = record_model(contract_with(columns=columns, rules=(RowRule("bound", '"a" >= 0'),), key=()))
     assert model.model_validate_json(line_of(record)).model_fields_set
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "b % 2 = 0",
+        "c = 'North' or b < 4",
+        "len(list_filter([b], lambda each: each > 2)) = 0",
+        "\"text of b\" <> '3'",
+    ],
+)
+def test_records_that_the_model_accepts_are_held_to_the_rules(session: Session, expression: str) -> None:
+    """A rule over a row is told of records that the model accepts and of others alike, whatever of the row it names."""
+    columns = (Column("a", "A", "varchar"), Column("b", "B", "bigint"), Column("c", "C", "varchar", default="'North'"))
+    contract = contract_with(columns=columns, rules=(RowRule("rule", expression),), key=())
+    lines = [
+        b'{"B": 0}',
+        b'{"B": 1}',
+        b'{"B": 3, "C": "South"}',
+        b'{"B": "+4", "C": "South"}',
+        b'{"B": true}',
+        b"5",
+        b" ",
+    ]
+    check_agreement(session, contract, lines)
 
 
 def test_records_model_shows_the_contract(judge) -> None:

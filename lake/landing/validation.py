@@ -41,13 +41,20 @@ class Reason:
     message: str
 
 
-def typed_select(contract: Contract, received: Sequence[str], source_sql: str, drift: Drift) -> str:
+def typed_select(
+    contract: Contract,
+    received: Sequence[str],
+    source_sql: str,
+    drift: Drift,
+    looked_for: Sequence[Reason] | None = None,
+) -> str:
     """Gives the statement over `source_sql`, whose columns are the received ones, as text.
 
-    Contract columns that were not received read as missing; columns that drift adds are kept as text.
+    Contract columns that were not received read as missing; columns that drift adds are kept as text. `looked_for` are
+    the reasons told of, all of the contract's unless given.
     """
     names = [column.name for column in contract.columns] + [kept for _, kept in drift.added]
-    reasons = _reasons_sql(contract, drift)
+    reasons = _reasons_sql(contract_reasons(contract) if looked_for is None else looked_for, drift)
     if UNKNOWN_KEYS in received:
         keys = quote(UNKNOWN_KEYS)
         told = f"'drift:The record has the unknown ' || {keys} || '.'"
@@ -61,11 +68,10 @@ def typed_select(contract: Contract, received: Sequence[str], source_sql: str, d
     """
 
 
-def _reasons_sql(contract: Contract, drift: Drift) -> str:
+def _reasons_sql(reasons: Sequence[Reason], drift: Drift) -> str:
     """Gives the list of a row's reasons, null where there is none."""
     if drift.complaint is not None:
         return f"[{literal(f'drift:{drift.complaint}')}]"
-    reasons = contract_reasons(contract)
     wrong = " or ".join(f"({reason.condition})" for reason in reasons) or "false"
     cases = ", ".join(f"case when {reason.condition} then {literal(reason.code)} end" for reason in reasons)
     found = f"list_filter([{cases}], lambda reason: reason is not null)" if reasons else "null::varchar[]"
@@ -77,6 +83,12 @@ def contract_reasons(contract: Contract) -> list[Reason]:
     reasons = [reason for column in contract.columns for reason in _required(column)]
     reasons += [reason for column in contract.columns for reason in _mistyped(column)]
     reasons += [reason for column in contract.columns for reason in _out_of_bounds(column)]
+    return reasons + rule_reasons(contract)
+
+
+def rule_reasons(contract: Contract) -> list[Reason]:
+    """Gives the ways a row can break the rules over a row."""
+    reasons = []
     for rule in contract.rules:
         met = f"try(cast(({rule.expression}) as boolean))"
         whole = " and ".join(f"{quote(name)} is not null" for name in rule_columns(rule.expression, contract)) or "true"
@@ -103,12 +115,23 @@ def reason_table(contract: Contract) -> pa.Table:
 
 def rule_columns(expression: str, contract: Contract) -> list[str]:
     """Gives the contract's columns that a rule names, read from the expression's parsed form."""
+    named = _names_in(expression)
+    return [column.name for column in contract.columns if column.name.lower() in named]
+
+
+def names_columns_alone(expression: str, contract: Contract) -> bool:
+    """Says whether a rule can be judged by the columns it names, at least one, without the rest of the row."""
+    named = _names_in(expression)
+    return bool(named) and named <= {column.name.lower() for column in contract.columns}
+
+
+def _names_in(expression: str) -> set[str]:
+    """Gives what stands for a column in an expression, in lower case."""
     import sqlglot  # 0.1 s that a landing without rules need not pay
     from sqlglot import expressions
 
     parsed = sqlglot.parse_one(expression, dialect="duckdb")
-    named = {column.parts[0].name.lower() for column in parsed.find_all(expressions.Column)}
-    return [column.name for column in contract.columns if column.name.lower() in named]
+    return {column.parts[0].name.lower() for column in parsed.find_all(expressions.Column)}
 
 
 def _typed_columns(contract: Contract, received: Sequence[str], extra: Sequence[tuple[str, str]]) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from pydantic_core import CoreSchema, SchemaError, SchemaValidator, core_schema
+from pydantic_core import CoreSchema, SchemaError, SchemaValidator, ValidationError, core_schema
 
 from lake.contract import Column, RowRule
 
@@ -29,6 +29,7 @@ ALIKE = re.compile(  # patterns that mean the same to the engine and to Pydantic
     r"(?:\\[dDwWsS]|\\[^\w\s]|[^\\\[\]]|\[\^?(?:\\[dDwWsS]|\\[^\w\s]|[^\\\[\]&~])+\])*"
 )
 UNLIKE = re.compile(r"\(\?(?!:)|\{,|--")
+PLAIN_DEFAULT = re.compile(r"'([\w .,:@/+-]+)'|-?\d{1,9}", re.ASCII)
 NULL = core_schema.none_schema()
 NOTHING = core_schema.str_schema(min_length=1, max_length=0)  # no value is certain
 
@@ -55,7 +56,10 @@ def limit_of(rule: RowRule, column: Column) -> Limit | None:
 
 def certain_schema(column: Column, limits: tuple[Limit, ...] = ()) -> CoreSchema:
     """Gives the schema of the values of a column that are certainly as promised."""
-    choices = [*_certain_values(column, limits), *([NULL] if may_be_absent(column, limits) else [])]
+    return _any_of([*_certain_values(column, limits), *([NULL] if may_be_absent(column, limits) else [])])
+
+
+def _any_of(choices: list[CoreSchema]) -> CoreSchema:
     if not choices:
         return NOTHING
     return choices[0] if len(choices) == 1 else core_schema.union_schema(list(choices), mode="left_to_right")
@@ -63,7 +67,23 @@ def certain_schema(column: Column, limits: tuple[Limit, ...] = ()) -> CoreSchema
 
 def may_be_absent(column: Column, limits: tuple[Limit, ...] = ()) -> bool:
     """Says whether a missing value is certainly as promised; a default is judged like a value."""
-    return not column.required if column.default is None else not (_is_restricted(column) or limits)
+    if column.default is None:
+        return not column.required
+    return not (_is_restricted(column) or limits) or _is_certain(column.default, column, limits)
+
+
+def _is_certain(default: str, column: Column, limits: tuple[Limit, ...]) -> bool:
+    """Says whether a default, in SQL, is as promised when it is judged like a value."""
+    found = PLAIN_DEFAULT.fullmatch(default)
+    if found is None:
+        return False
+    try:
+        SchemaValidator(_any_of(_certain_values(column, limits))).validate_json(
+            f'"{found[1]}"' if found[1] else default
+        )
+    except ValidationError:
+        return False
+    return True
 
 
 def _is_restricted(column: Column) -> bool:
