@@ -111,6 +111,10 @@ def _sound(text: str) -> str:
     return f"case when json_valid({text}) and json_type(try_cast({text} as json)) = 'OBJECT' then {text} end"
 
 
+def _fields(names: Sequence[str]) -> str:
+    return ", ".join(f"fields[{number}] as {quote(name)}" for number, name in enumerate(names, 1))
+
+
 def _is_unknown(known: str) -> str:
     """Gives SQL for whether a record's key is a field that the contract does not know, and not null."""
     kind = "json_type(sound, '/' || replace(replace(key, '~', '~0'), '/', '~1'))"
@@ -122,10 +126,9 @@ def _statement(contract: Contract, paths: frozenset[str]) -> str:
     names = [column.source_name for column in contract.columns]
     pointers = ", ".join(literal(json_pointer(*(name.split(".") if name in paths else (name,)))) for name in names)
     known = ", ".join(literal(name) for name in [*names, *(name.split(".")[0] for name in paths)])
-    fields = ", ".join(f"fields[{place}] as {quote(name)}" for place, name in enumerate(names, 1))
     place, nature, strangers = (quote(name) for name in CARRIED)
     source = f"""
-        select {fields}, place as {place}, strangers as {strangers},
+        select {_fields(names)}, place as {place}, strangers as {strangers},
             case when sound is not null then 'object' when trim(text) = '' then 'blank' else 'broken' end as {nature}
         from (
             select place, text, sound, json_extract_string(sound, [{pointers}]) as fields,
@@ -153,9 +156,8 @@ def _rules_statement(contract: Contract) -> str:
     )
     names, place = [column.source_name for column in narrow.columns], quote(CARRIED[0])
     pointers = ", ".join(literal(json_pointer(name)) for name in names)
-    fields = ", ".join(f"fields[{place}] as {quote(name)}" for place, name in enumerate(names, 1))
     source = f"""
-        select {fields}, place as {place}
+        select {_fields(names)}, place as {place}
         from (select place, json_extract_string({_sound("text")}, [{pointers}]) as fields from ({LINES}))
     """
     drift = Drift(added=((CARRIED[0], CARRIED[0]),))
