@@ -24,6 +24,8 @@ from lake.project import open_project  # noqa: E402
 from lake.run import begin_run  # noqa: E402
 from lake.settings import Settings  # noqa: E402
 
+MARTS = ("sales_daily", "sales_regional", "sales_product", "sales_monthly")  # those that the bare script builds
+
 
 def main() -> None:
     """Runs the pipeline of a project once and prints what it took."""
@@ -32,7 +34,7 @@ def main() -> None:
     asked = parser.parse_args()
     imported, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
     project = open_project(asked.project)
-    outcome = run_pipeline(project, Settings.read(project.root), begin_run("benchmark"), (), (), plain_step)
+    outcome = run_pipeline(project, Settings.read(project.root), begin_run("benchmark"), MARTS, (), plain_step)
     took, usage = time.perf_counter() - imported, resource.getrusage(resource.RUSAGE_SELF)
     if outcome.failure is not None:
         raise outcome.failure
