@@ -3,7 +3,7 @@
 import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from lake.errors import SourceError
 from lake.sources.capture.faults import fault_of
@@ -75,12 +75,12 @@ class Database:
             yield
 
 
-class CopySink:
+class CopySink(Protocol):
     """What a COPY is written into: an object with `write`, called once a row."""
 
     def write(self, data: bytes) -> None:
         """Takes one row."""
-        raise NotImplementedError
+        ...
 
 
 class LogStream:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lake.sources.capture.door import CopySink, Database, LogStream
+from lake.sources.capture.door import Database, LogStream
 from lake.sources.capture.frames import HistoryFile, Shape, copied_rows, marker_row, shape_of
 from lake.sources.capture.place import identifier
 from lake.sources.capture.table import (
@@ -75,7 +75,7 @@ def _read_table(reader: Database, table: TableState, visit: Visit, lsn: int) -> 
 
 
 @dataclass
-class _Files(CopySink):
+class _Files:
     """Gathers the rows of a COPY, and writes them portion by portion into files of bounded size."""
 
     visit: Visit
