@@ -30,9 +30,9 @@ def commit_marks(
     )
 
 
-def commit_of(entry: Mapping[str, Any]) -> Commit:
-    """Gives an entry of a table's history, with the metadata we wrote."""
-    return Commit(int(entry["version"]), int(entry.get("timestamp", 0)), without_prefix(entry))
+def commit_of(version: int, info: Mapping[str, Any]) -> Commit:
+    """Gives a commit by what its entry of the log says of it, with the metadata we wrote."""
+    return Commit(version, int(info.get("timestamp", 0)), without_prefix(info))
 
 
 def own_names(values: Mapping[str, str]) -> dict[str, str]:

@@ -22,11 +22,11 @@ from lake.table_commits import (
     OUR_TABLES,
     additions,
     commit_marks,
-    commit_of,
     own_names,
     removals,
     without_prefix,
 )
+from lake.table_log import log_entries
 from lake.table_versions import Commit, DataFile, StagedFiles, Store, TableVersion
 
 APPEND_RETRIES = 50  # concurrent appends never contradict each other: each retry only takes the next version number
@@ -128,9 +128,7 @@ def read_commits(store: Store, name: str, after: int) -> list[Commit]:
     if table is None or table.version() <= after:
         return []
     with _translated(name, store.uri):
-        history = table.history(table.version() - after)
-    commits = [commit_of(entry) for entry in history if entry["version"] > after]
-    return sorted(commits, key=lambda commit: commit.version)
+        return list(log_entries(store, name, range(after + 1, table.version() + 1)))
 
 
 def transaction_of(store: Store, name: str, transaction: str, version: int | None = None) -> int | None:

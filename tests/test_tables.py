@@ -1,5 +1,6 @@
 """Delta tables: pinned reads, staged files, commits that cannot be made twice or over somebody else's."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 
@@ -254,6 +255,26 @@ def test_a_table_that_was_read_is_read_on_after_others_wrote(session, store):
         commit_files(store, "raw.x", staged, expected_version=2)
     assert commit_files(store, "raw.x", staged, expected_version=3, replace="everything", transaction="t") == 4
     assert [transaction_of(each, "raw.x", "t") for each in (store, other)] == [1, 1]
+
+
+def test_commits_read_while_others_commit_are_all_there_under_their_numbers(session, store):
+    """However fast others commit, the commits after a version are each given once, with what that very one says."""
+    none = stage_files(session, store, "raw.x", f"from ({ROWS}) where false")
+    append_files(store, "raw.x", none, {"number": "1"})
+
+    def go_on() -> None:
+        for number in range(2, 42):
+            append_files(store, "raw.x", none, {"number": str(number)})
+
+    with ThreadPoolExecutor(1) as other:
+        writing = other.submit(go_on)
+        newest = 1
+        while newest < 41 and not (writing.done() and writing.exception()):
+            after = max(0, newest - 3)  # as a sweep that knows an older state
+            found = [(commit.version, commit.metadata["number"]) for commit in read_commits(store, "raw.x", after)]
+            assert found == [(number, str(number)) for number in range(after + 1, after + 1 + len(found))]
+            newest = after + len(found)
+        writing.result()
 
 
 def test_versions_that_were_read_are_kept_in_bounds(store):
