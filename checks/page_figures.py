@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from textwrap import indent
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
-
 from lake.engine import literal
 from lake.errors import ModelError
+from lake.marked_yaml import NotYaml, read_yaml
 
 FOLDER, UNION = "pages", "\nunion all\n"
 SELECT = re.compile(r"\s*(select|with)\b", flags=re.IGNORECASE)
@@ -18,11 +16,10 @@ SELECT = re.compile(r"\s*(select|with)\b", flags=re.IGNORECASE)
 def read_figures(path: Path, text: str) -> Mapping[str, str]:
     """Gives the select of each figure named in a file; raises ModelError when it is no such list."""
     try:
-        found = YAML(typ="safe").load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        found = read_yaml(text).value
+    except NotYaml as error:
         message = f"This is no YAML: {error.problem}."
-        raise ModelError("check-file-invalid", message, cure="Mend it.", path=path, line=line) from error
+        raise ModelError("check-file-invalid", message, cure="Mend it.", path=path, line=error.line or 1) from error
     if not isinstance(found, dict) or not all(isinstance(sql, str) and SELECT.match(sql) for sql in found.values()):
         message = (
             "A file of a page's figures holds lines such as 'revenue: select sum(revenue_inr) from marts.sales_daily'."

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from checks.soda_duckdb import DEVIATIONS, SAMPLE_ROWS, DuckDBDataSource, GateScan
-from checks.suites import Suite, sections
+from checks.suites import Suite, parse_sodacl, sections
 from lake.errors import ContractError, ModelError, SluiceError
 
 SUITE_FILE = re.compile(r"^suite-(\d+)\.yml$")  # the name Soda knows a suite by
@@ -68,12 +68,11 @@ def _require_understood(scan: GateScan, suite: Suite) -> None:
 
 def _line_of_check(suite: Suite, message: str) -> int | None:
     """Finds the check a message quotes; Soda gives some messages without their place."""
-    for _, content, title_line in sections(suite):
+    for title, content, title_line in sections(suite):
         for index, check in enumerate(content if isinstance(content, list) else ()):
             text = next(iter(check), "") if isinstance(check, dict) else str(check)
             if f'"{text}"' in message:
-                line: int = content.lc.data[index][0] + 1
-                return line
+                return parse_sodacl(suite).line_at(title, index)
         if not isinstance(content, list):
             return title_line
     return None

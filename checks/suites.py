@@ -7,12 +7,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
 from checks.page_figures import FOLDER as FIGURES
 from checks.page_figures import figures_sodacl
 from lake.errors import ModelError
+from lake.marked_yaml import Marked, NotYaml, read_yaml
 
 Stage = Literal["raw", "staging", "intermediate", "marts", "pipeline"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -99,32 +97,29 @@ def _read(path: Path) -> str:
 
 def sections(suite: Suite) -> Iterator[tuple[str, Any, int]]:
     """Gives the top-level sections of a suite as title, content and line; raises ModelError when it is no YAML."""
-    document = _load_yaml(suite)
-    if document is None:
+    found = parse_sodacl(suite)
+    if found.value is None:
         return
-    if not isinstance(document, dict):
+    if not isinstance(found.value, dict):
         message = f"A check file holds sections such as 'checks for {suite.table_name.partition('.')[2]}:', not a list."
         raise ModelError("check-file-invalid", message, path=suite.path, line=suite.line_in_file(1))
-    for title, content in document.items():
-        yield str(title), content, document.lc.data[title][0] + 1  # type: ignore[attr-defined]  # ruamel's mapping
+    for title, content in found.value.items():
+        yield title, content, found.line_at(title)
 
 
-def _load_yaml(suite: Suite) -> object:
+def parse_sodacl(suite: Suite) -> Marked:
+    """Gives the text of a suite as values and lines; raises ModelError when it is no YAML."""
     try:
         return _parsed(suite.sodacl)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = None if mark is None else mark.line + 1
-        problem = error.problem or error.context or "it cannot be read"
-        message = f"This is no YAML: {problem}."
-        raise ModelError("check-file-invalid", message, path=suite.path, line=suite.line_in_file(line)) from error
-    except YAMLError as error:
-        raise ModelError("check-file-invalid", f"This is no YAML: {error}.", path=suite.path, line=1) from error
+    except NotYaml as error:
+        message = f"This is no YAML: {error.problem}."
+        line = 1 if error.line is None else suite.line_in_file(error.line)
+        raise ModelError("check-file-invalid", message, path=suite.path, line=line) from error
 
 
 @lru_cache(maxsize=512)  # each file is asked for its sections and for its checks; nobody changes what is given
-def _parsed(text: str) -> object:
-    return YAML().load(text)
+def _parsed(text: str) -> Marked:
+    return read_yaml(text)
 
 
 def _require_section(suite: Suite, title: str, line: int) -> None:

@@ -10,15 +10,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from flows.job import Job
 from flows.metrics import metric_rows
 from lake.contract import Contract
 from lake.durations import duration_seconds
 from lake.errors import SettingsError
 from lake.ledger import events_sql
+from lake.marked_yaml import NotYaml, read_yaml
 from lake.platform_views import DESCRIBED
 from lake.project import Project
 from reports.alerts import AlertRule, find_alerts
@@ -81,10 +79,10 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return YAML(typ="safe").load(path) or {}
-    except YAMLError as error:
-        message = f"It is no YAML: {str(error).splitlines()[0]}."
-        raise SettingsError("description-unreadable", message, cure="Mend it.", path=path) from error
+        return read_yaml(path.read_text(encoding="utf-8")).value or {}
+    except NotYaml as error:
+        message = f"It is no YAML: {error.problem}."
+        raise SettingsError("description-unreadable", message, cure="Mend it.", path=path, line=error.line) from error
 
 
 def _crons(deployment: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:

@@ -11,11 +11,10 @@ from typing import Any, Literal, Protocol
 import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from lake.engine import Session
 from lake.errors import ModelError
+from lake.marked_yaml import NotYaml, read_yaml
 from reports.data import tables_read
 
 Severity = Literal["critical", "warning", "info"]
@@ -183,16 +182,13 @@ def _read_rule(path: Path) -> AlertRule:
 
 def _read_header(path: Path, text: str) -> AlertHeader:
     try:
-        return AlertHeader.model_validate(YAML(typ="safe").load(text))
+        return AlertHeader.model_validate(read_yaml(text).value)
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"'{'.'.join(map(str, first['loc'])) or 'header'}': {first['msg']}"
         raise _header_invalid(path, reason) from error
-    except MarkedYAMLError as error:
-        line = 1 if error.problem_mark is None else error.problem_mark.line + 1
-        raise _header_invalid(path, f"no YAML, {error.problem}", line) from error
-    except YAMLError as error:
-        raise _header_invalid(path, "no YAML") from error
+    except NotYaml as error:
+        raise _header_invalid(path, f"no YAML, {error.problem}", error.line or 1) from error
 
 
 def _header_invalid(path: Path, reason: str, line: int = 1) -> ModelError:

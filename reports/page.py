@@ -11,10 +11,9 @@ from typing import Any
 from jinja2 import FunctionLoader, StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
 
 from lake.errors import ModelError
+from lake.marked_yaml import NotYaml, read_yaml
 from reports.canvas import Canvas
 from reports.context import PageContext
 from reports.data import QueryDesk, Reader
@@ -96,9 +95,9 @@ def read_page(path: Path) -> Page:
 
 def _read_fields(path: Path, text: str) -> dict[str, Any]:
     try:
-        fields = YAML(typ="safe").load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 2 if error.problem_mark else 1
+        fields = read_yaml(text).value
+    except NotYaml as error:
+        line = 1 if error.line is None else error.line + 1
         message = f"The front matter is not YAML: {error.problem}."
         raise ModelError("page-front-matter", message, cure="Mend it.", path=path, line=line) from error
     for name, kind in FIELDS.items():

@@ -1,17 +1,15 @@
 """The header of a model: the YAML in its leading comment, and the errors that name its file and line."""
 
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import MarkedYAMLError
-
 from lake.errors import ModelError
+from lake.marked_yaml import Location, Marked, NotYaml, read_yaml
 
 Materialise = Literal["view", "table"]
 LEADING_COMMENT = re.compile(r"\s*/\*(.*?)\*/", re.DOTALL)
@@ -64,9 +62,8 @@ def read_header(text: str, path: Path, default: Materialise) -> tuple[Header, in
     if comment is None:
         raise ModelError("model-header-missing", "The model has no header comment.", cure=EXAMPLE, path=path, line=1)
     first_line = text.count("\n", 0, comment.start(1)) + 1
-    fields = _parse_fields(comment.group(1), path, first_line)
-    header = _header_of(fields, path, first_line, default)
-    return header, comment.end()
+    fields = _Fields(_parse_fields(comment.group(1), path, first_line), path, first_line)
+    return _header_of(fields, default), comment.end()
 
 
 def nearest(name: str, known: Collection[str]) -> str:
@@ -77,41 +74,52 @@ def nearest(name: str, known: Collection[str]) -> str:
     return f"Known: {', '.join(sorted(known))}." if known else "None is known."
 
 
-def _parse_fields(text: str, path: Path, first_line: int) -> CommentedMap:
+@dataclass(frozen=True)
+class _Fields:
+    """The keys of a header, or of one metric in it, which stands at a place."""
+
+    marked: Marked
+    path: Path
+    first_line: int
+    at: Location = ()
+
+    @property
+    def value(self) -> dict[str, object]:
+        value = self.marked.value
+        for step in self.at:
+            value = value[step]
+        return value  # type: ignore[no-any-return]  # checked where the fields were made
+
+    def fault(self, code: str, message: str, cure: str, *key: str) -> ModelError:
+        """Makes the error that points at a key, or at the whole."""
+        line = self.first_line - 1 + self.marked.line_at(*self.at, *key)
+        return ModelError(code, message, cure=cure, path=self.path, line=line)
+
+
+def _parse_fields(text: str, path: Path, first_line: int) -> Marked:
     try:
-        fields = YAML(typ="rt").load(text)
-    except MarkedYAMLError as error:
-        line = first_line + (error.problem_mark.line if error.problem_mark else 0)
-        problem = " ".join(str(error.problem or error.context).split())
-        raise ModelError(
-            "model-header-broken", f"The header is no YAML: {problem}.", cure=EXAMPLE, path=path, line=line
-        ) from error
-    if not isinstance(fields, CommentedMap):
+        found = read_yaml(text)
+    except NotYaml as error:
+        line = first_line - 1 + (error.line or 1)
+        message = f"The header is no YAML: {error.problem}."
+        raise ModelError("model-header-broken", message, cure=EXAMPLE, path=path, line=line) from error
+    if not isinstance(found.value, dict):
         raise ModelError("model-header-missing", "The header has no keys.", cure=EXAMPLE, path=path, line=first_line)
-    return fields
+    return found
 
 
-def _header_of(fields: CommentedMap, path: Path, first_line: int, default: Materialise) -> Header:
-    _refuse_keys(fields, KEYS, REQUIRED, path, first_line)
-    texts = {key: _text_of(fields, key, path, first_line) for key in KEYS if key in fields and key != "metrics"}
+def _header_of(fields: _Fields, default: Materialise) -> Header:
+    _refuse_keys(fields, KEYS, REQUIRED)
+    texts = {key: _text_of(fields, key) for key in KEYS if key in fields.value and key != "metrics"}
     materialise = texts.get("materialise", default)
     if materialise not in ("view", "table"):
-        raise ModelError(
-            "model-header-value",
-            f"Header key 'materialise' is {materialise!r}.",
-            cure="It is view or table.",
-            path=path,
-            line=first_line + fields.lc.key("materialise")[0],
-        )
+        message = f"Header key 'materialise' is {materialise!r}."
+        raise fields.fault("model-header-value", message, "It is view or table.", "materialise")
     for key in ("partition", "affected"):
         if key in texts and (materialise == "view" or "partition" not in texts):
-            raise ModelError(
-                "model-header-value",
-                f"Header key {key!r} has no meaning here.",
-                cure="Only a table has a partition, and only a table with a partition has affected values.",
-                path=path,
-                line=first_line + fields.lc.key(key)[0],
-            )
+            message = f"Header key {key!r} has no meaning here."
+            cure = "Only a table has a partition, and only a table with a partition has affected values."
+            raise fields.fault("model-header-value", message, cure, key)
     return Header(
         description=texts["description"],
         grain=texts["grain"],
@@ -119,55 +127,40 @@ def _header_of(fields: CommentedMap, path: Path, first_line: int, default: Mater
         materialise="view" if materialise == "view" else "table",
         partition=texts["partition"].lower() if "partition" in texts else None,
         affected=texts.get("affected"),
-        metrics=_metrics_of(fields, path, first_line, texts["owner"]),
+        metrics=_metrics_of(fields, texts["owner"]),
     )
 
 
-def _metrics_of(fields: CommentedMap, path: Path, first_line: int, owner: str) -> tuple[Metric, ...]:
-    listed = fields.get("metrics") or []
-    line = first_line + fields.lc.key("metrics")[0] if "metrics" in fields else first_line
-    if not isinstance(listed, list) or not all(isinstance(entry, CommentedMap) for entry in listed):
-        raise ModelError(
-            "model-header-value",
+def _metrics_of(fields: _Fields, owner: str) -> tuple[Metric, ...]:
+    listed = fields.value.get("metrics") or []
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        message, cure = (
             "Header key 'metrics' is no list of mappings.",
-            cure="Write '- name: …' with description and formula below it.",
-            path=path,
-            line=line,
+            "Write '- name: …' with description and formula below it.",
         )
-    metrics = []
-    for entry in listed:
-        _refuse_keys(entry, METRIC_KEYS, METRIC_REQUIRED, path, first_line)
-        texts = {key: _text_of(entry, key, path, first_line) for key in entry}
-        metrics.append(
-            Metric(
-                texts["name"], texts["description"], texts["formula"], texts.get("unit", ""), texts.get("owner", owner)
-            )
-        )
-    return tuple(metrics)
+        raise fields.fault("model-header-value", message, cure, "metrics")
+    return tuple(_metric_of(replace(fields, at=("metrics", place)), owner) for place in range(len(listed)))
 
 
-def _refuse_keys(
-    fields: CommentedMap, known: Collection[str], required: Collection[str], path: Path, first_line: int
-) -> None:
-    for key in fields:
-        if key not in known:
-            line = first_line + fields.lc.key(key)[0]
-            raise ModelError(
-                "model-header-key", f"Unknown header key {key!r}.", cure=nearest(str(key), known), path=path, line=line
-            )
-    for key in required:
-        if key not in fields:
-            line = first_line + (fields.lc.line or 0)
-            raise ModelError(
-                "model-header-key", f"Header key {key!r} is missing.", cure=f"Add '{key}: …'.", path=path, line=line
-            )
-
-
-def _text_of(fields: Mapping[str, object] | CommentedMap, key: str, path: Path, first_line: int) -> str:
-    value = fields[key]
-    if isinstance(value, str | int | float) and str(value).strip():
-        return " ".join(str(value).split()) if key != "affected" else str(value).strip()
-    line = first_line + fields.lc.key(key)[0] if isinstance(fields, CommentedMap) else first_line
-    raise ModelError(
-        "model-header-value", f"Header key {key!r} is {value!r}.", cure="It must be a text.", path=path, line=line
+def _metric_of(fields: _Fields, owner: str) -> Metric:
+    _refuse_keys(fields, METRIC_KEYS, METRIC_REQUIRED)
+    texts = {key: _text_of(fields, key) for key in fields.value}
+    return Metric(
+        texts["name"], texts["description"], texts["formula"], texts.get("unit", ""), texts.get("owner", owner)
     )
+
+
+def _refuse_keys(fields: _Fields, known: Collection[str], required: Collection[str]) -> None:
+    for key in fields.value:
+        if key not in known:
+            raise fields.fault("model-header-key", f"Unknown header key {key!r}.", nearest(key, known), key)
+    for key in required:
+        if key not in fields.value:
+            raise fields.fault("model-header-key", f"Header key {key!r} is missing.", f"Add '{key}: …'.")
+
+
+def _text_of(fields: _Fields, key: str) -> str:
+    value = fields.value[key]
+    if isinstance(value, str | int | Decimal) and str(value).strip():
+        return " ".join(str(value).split()) if key != "affected" else str(value).strip()
+    raise fields.fault("model-header-value", f"Header key {key!r} is {value!r}.", "It must be a text.", key)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft201909Validator
-from ruamel.yaml import YAML
 
 from flows.cli import main
 from flows.drafting import editor_schema_text
+from lake.marked_yaml import read_yaml
 from lake.odcs.servers.reading import READERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,7 +25,7 @@ def problems(document: Any) -> list[str]:
 
 
 def contract(text: str) -> Any:
-    return YAML(typ="safe").load(text)
+    return read_yaml(text).value
 
 
 def known_to_readers() -> Iterator[tuple[str, str]]:

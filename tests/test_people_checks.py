@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from ruamel.yaml import YAML
 
 from checks.gate import run_gate
 from checks.page_figures import read_figures
 from checks.suites import Suite, find_suites
 from checks.verdict import CheckResult
 from lake.engine import EngineLimits, Session
+from lake.marked_yaml import read_yaml
 from tests.people_parts import ORDER, PAGES, ROOT, SOURCES, SUBJECTS, build_models, fill_raw
 
 NOW, MUCH_LATER = datetime(2026, 1, 5, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
@@ -186,7 +186,7 @@ def check(session: Session, suite: Suite, now: datetime = NOW) -> dict[str, Chec
 
 def told_damages(suite: Suite) -> Iterator[str]:
     """Gives damage to what the file itself names: a value missing, repeated, of another type, outside its list."""
-    checks = YAML(typ="safe").load(suite.sodacl)
+    checks = read_yaml(suite.sodacl).value
     table = suite.table_name
     number = 0
     for entry in (each for section in checks.values() for each in section):

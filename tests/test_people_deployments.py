@@ -4,13 +4,15 @@ import shutil
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from flows.planning import expect_known, make_plan
+from lake.marked_yaml import read_yaml
 from lake.project import open_project
 from tests.people_parts import MARTS, PAGES, ROOT, run
 
-DEPLOYMENTS = {each["name"]: each for each in YAML(typ="safe").load(ROOT / "prefect.yaml")["deployments"]}
+DEPLOYMENTS = {
+    each["name"]: each for each in read_yaml((ROOT / "prefect.yaml").read_text("utf-8")).value["deployments"]
+}
 STANDING = {"catalogue", "data_docs", "error_dashboard", "index", "platform_operations"}  # drawn after every run
 TIMES = {
     "leave-daily": "0 2 * * *",

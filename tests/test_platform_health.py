@@ -162,7 +162,7 @@ def test_platform_health_broken_deployments_are_named(tmp_path: Path) -> None:
     assert schedules(tmp_path) == []
     (tmp_path / "prefect.yaml").write_text("deployments: [", encoding="utf-8")
 
-    with pytest.raises(SettingsError, match=r"prefect\.yaml: It is no YAML"):
+    with pytest.raises(SettingsError, match=r"prefect\.yaml:1: It is no YAML"):
         schedules(tmp_path)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 from flows.prefect_api import find_api
 from lake.demo.commerce import commerce_tables
@@ -109,14 +109,13 @@ def write_commerce(folder: Path) -> Path:
 
 def deploy(shop: Path, commerce: Path) -> None:
     """Writes a prefect.yaml of the test's own deployments and of this project's, for the clock to leave alone."""
-    yaml = YAML(typ="safe")
-    document = yaml.load(DEPLOYMENT)
-    for each in yaml.load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]:
+    document = yaml.safe_load(DEPLOYMENT)
+    for each in yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]:
         if each["name"] in OURS:
             parameters = {**each.get("parameters", {}), "project": str(commerce)}
             document["deployments"].append({**each, "parameters": parameters, "schedules": []})
     with (shop / "prefect.yaml").open("w", encoding="utf-8") as file:
-        yaml.dump(document, file)
+        yaml.safe_dump(document, file)
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,12 @@ def test_suites_are_found_by_stage_and_table(tmp_path: Path) -> None:
 BROKEN_FILES = [
     ("marts/a.yml", "checks for a:\n  - row_count > 0\n bad: [", r"a.yml:\d: This is no YAML", "check-file-invalid"),
     ("marts/a.yml", "- row_count > 0\n", "a.yml:1: A check file holds sections", "check-file-invalid"),
-    ("marts/a.yml", "checks for a:\n  - x\nchecks for a:\n  - y\n", "a.yml:3: .*duplicate key", "check-file-invalid"),
+    (
+        "marts/a.yml",
+        "checks for a:\n  - x\nchecks for a:\n  - y\n",
+        "a.yml:3: .*key 'checks for a' stands twice; first on line 1",
+        "check-file-invalid",
+    ),
     ("marts/a.yml", "checks for b:\n  - row_count > 0\n", "a.yml:1: .*'marts.a'.*'b'", "check-table-mismatch"),
     ("marts/a.yml", "\nprofile columns:\n  columns: [a]\n", "a.yml:2: .*'profile columns'", "check-section-unknown"),
     ("marts/a.yml", "variables:\n  x: 1\n", "a.yml:1: .*'variables'", "check-section-unknown"),

@@ -12,25 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from lake.errors import ContractError
+from lake.marked_yaml import KeyTwice, Location, NotYaml, line_of, read_yaml
+from lake.odcs.acceptance import Acceptance
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
-    from ruamel.yaml.nodes import Node, ScalarNode
-
-Location = tuple[str | int, ...]
 
 CLOSE_ENOUGH = 0.6  # difflib's own default: finds one wrong, missing or swapped letter even in short words
 LEFT_TO_OUR_CHECKS = ("unevaluatedProperties", "additionalProperties", "oneOf", "uniqueItems")
 LONGEST_QUOTE = 160  # characters of a schema validator's message that still help a reader
-
-# YAML 1.2 core schema: `no`, `on` and `2026-01-31` stay the text their author wrote.
-CORE_SCALARS: tuple[tuple[re.Pattern[str], Any], ...] = (
-    (re.compile(r"null|Null|NULL|~|"), lambda _: None),
-    (re.compile(r"true|True|TRUE"), lambda _: True),
-    (re.compile(r"false|False|FALSE"), lambda _: False),
-    (re.compile(r"[-+]?[0-9]+"), int),
-    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), Decimal),  # exact, as it was written
-)
 
 
 @dataclass(frozen=True)
@@ -49,9 +39,7 @@ class Part:
 
     def line_at(self, location: Location) -> int:
         """Gives the line of a location, or of the nearest thing around it."""
-        while location and location not in self.lines:
-            location = location[:-1]
-        return self.lines.get(location, 1)
+        return line_of(self.lines, location)
 
     def get(self, key: str) -> "Part | None":
         """Gives what stands under a key; None when the key is missing."""
@@ -81,56 +69,19 @@ def read_document(path: Path, text: str) -> Part:
 
     Raises ContractError for text that is no YAML, for a key that stands twice and for a file that is no mapping.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        root = YAML(typ="base").compose(text)
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or str(error)
-        message, cure = f"The file is not readable as YAML: {problem}.", "Mend the indentation, quotes or colons there."
-        line = None if mark is None else mark.line + 1
-        raise ContractError("contract-not-yaml", message, cure=cure, path=path, line=line) from error
-    lines: dict[Location, int] = {}
-    value = None if root is None else _plain(root, (), lines, path, frozenset())
-    if not isinstance(value, dict):
+        found = read_yaml(text)
+    except KeyTwice as error:
+        message = f"{error.problem[0].upper()}{error.problem[1:]}."
+        raise ContractError("key-repeated", message, cure="Keep one of the two.", path=path, line=error.line) from error
+    except NotYaml as error:
+        message = f"The file is not readable as YAML: {error.problem}."
+        cure = "Mend the indentation, quotes or colons there."
+        raise ContractError("contract-not-yaml", message, cure=cure, path=path, line=error.line) from error
+    if not isinstance(found.value, dict):
         message, cure = "The file holds no contract.", "Begin it with 'apiVersion: v3.1.0' and 'kind: DataContract'."
         raise ContractError("contract-empty", message, cure=cure, path=path, line=1)
-    return Part(value, path, lines)
-
-
-def _plain(node: "Node", at: Location, lines: dict[Location, int], path: Path, around: frozenset[int]) -> Any:
-    """Turns a YAML node into plain values, writing down the line of every location."""
-    from ruamel.yaml.nodes import ScalarNode, SequenceNode
-
-    lines.setdefault(at, node.start_mark.line + 1)
-    if isinstance(node, ScalarNode):
-        return _scalar(node)
-    if id(node) in around:
-        message = "An alias (*) points at something that contains it."
-        line = node.start_mark.line + 1
-        raise ContractError("contract-not-yaml", message, cure="Write the values out.", path=path, line=line)
-    around |= {id(node)}
-    if isinstance(node, SequenceNode):
-        return [_plain(entry, (*at, index), lines, path, around) for index, entry in enumerate(node.value)]
-    found: dict[str, Any] = {}
-    for key_node, value_node in node.value:
-        key, line = str(key_node.value), key_node.start_mark.line + 1
-        if key in found:
-            message = f"Key '{key}' stands twice; first on line {lines[(*at, key)]}."
-            raise ContractError("key-repeated", message, cure="Keep one of the two.", path=path, line=line)
-        lines[(*at, key)] = line
-        found[key] = _plain(value_node, (*at, key), lines, path, around)
-    return found
-
-
-def _scalar(node: "ScalarNode") -> Any:
-    if node.style in (None, ""):  # plain, as the parsers in Python and in C say it
-        for pattern, convert in CORE_SCALARS:
-            if pattern.fullmatch(node.value):
-                return convert(node.value)
-    return node.value
+    return Part(found.value, path, found.lines)
 
 
 @cache
@@ -139,6 +90,11 @@ def odcs_schema() -> dict[str, Any]:
     text = files("open_data_contract_standard").joinpath("schema.json").read_text(encoding="utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
+
+
+@cache
+def _acceptance() -> Acceptance:
+    return Acceptance(odcs_schema())
 
 
 def check_keys(part: Part, known: Collection[str], what: str) -> None:
@@ -151,6 +107,8 @@ def check_keys(part: Part, known: Collection[str], what: str) -> None:
 
 def schema_errors(document: Part) -> "tuple[ValidationError, ...]":
     """Gives everything that breaks the standard's JSON schema, the deepest first: it is the cause of the others."""
+    if _acceptance().accepts(document.value):
+        return ()
     from jsonschema import Draft201909Validator
 
     errors = Draft201909Validator(odcs_schema()).iter_errors(document.value)
