@@ -10,13 +10,13 @@ from lake.ledger import BatchRecord
 def watermark_since(session: Session, contract: Contract, records: Iterable[BatchRecord]) -> str | None:
     """Gives the greatest watermark of landed batches, less the contract's lateness, as DuckDB writes it.
 
-    None while nothing has landed, and without a watermark. Replayed records do not count: a mended moment says nothing
-    of how far the source has come.
+    None while nothing has landed, and without a watermark. Only what was read on from a position counts: a file that is
+    dropped beside an API, or a mended moment that is replayed, says nothing of how far the API has been read.
     """
     if contract.watermark is None:
         return None
     kind = contract.column(contract.watermark).sql_type
-    landed = [record.watermark for record in records if record.status == "landed" and record.kind != "replay"]
+    landed = [record.watermark for record in records if record.status == "landed" and record.position]
     less = "" if contract.lateness is None else f" - interval '{contract.lateness}'"
     found: str | None = session.value(
         f"select cast(cast(max(try_cast(mark as {kind})){less} as {kind}) as varchar) from (select unnest(?) as mark)",

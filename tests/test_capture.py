@@ -231,3 +231,52 @@ def test_capture_feeds_models_with_what_stands(shop, database):
         ("raw.items_current", "price", "marts.priced"),
     ]
     assert shop.ops("select layer, kind from ops.tables where table_name = 'raw.items_current'") == [("raw", "view")]
+
+
+def test_capture_of_a_partitioned_table_is_of_the_whole(shop, database):
+    """Rows of every partition must be the table's, also one that moves from one to another; a publication that tells
+    them as the partitions' must be refused with the statement that mends it."""
+    database.execute(
+        "create table parted (id integer primary key, note integer, price numeric(10, 2)) partition by range (id)",
+        "create table parted_low partition of parted for values from (0) to (100)",
+        "create table parted_high partition of parted for values from (100) to (200)",
+        f"alter table parted owner to {REPLICATOR}",
+        "create publication sluice_parted for table parted",
+    )
+    shop.capture("parted", ITEMS)
+    database.execute("insert into parted values (1, 1, 1), (150, 1, 1)")
+    with pytest.raises(
+        SourceError, match=r'as those of its partitions.*"sluice_parted" set \(publish_via_partition_root'
+    ):
+        shop.land("parted")
+    database.execute("alter publication sluice_parted set (publish_via_partition_root = true)")
+    shop.land("parted")
+    database.execute("insert into parted values (2, 1, 1), (151, 1, 1)", "update parted set id = 160 where id = 1")
+    shop.land("parted")
+    assert shop.differs("parted") == []
+
+
+def test_capture_of_a_table_that_others_inherit_from_is_refused(shop, database):
+    """Changes of an heir are told as its own, and would be missed: it must be said, whenever the heir came."""
+    shop.land()
+    database.execute("create table heirs () inherits (items)", "insert into heirs values (1, 1, 1)")
+    with pytest.raises(SourceError, match="has tables that inherit from it.*Capture each of them"):
+        shop.land()
+
+
+def test_capture_of_names_that_begin_alike_or_are_odd(shop, database):
+    """Long names must have slots of their own, and a column may be called as one of ours inside."""
+    names = [f"customer_relationship_management_accounts_{region}" for region in ("emea", "apac")]
+    for name in names:
+        database.execute(
+            f'create table {name} (id integer primary key, "_place" integer, "Select ""x""" integer)',
+            f"alter table {name} owner to {REPLICATOR}",
+        )
+        columns = {"place": "integer|physicalName: _place", "odd": "integer|physicalName: 'Select \"x\"'"}
+        shop.capture(name, {"id": "integer", **columns})
+    for number in (1, 2):
+        for name in names:
+            database.execute(f"insert into {name} values ({number}, {number}, 7)")
+            shop.land(name)
+    for name in names:
+        assert shop.current("id, place, odd", name) == [(1, 1, 7), (2, 2, 7)]

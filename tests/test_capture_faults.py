@@ -419,3 +419,24 @@ def work(database: Database, chance: random.Random) -> None:
             if chance.random() < 0.2:
                 opened.rollback()
             opened.commit()
+
+
+def test_capture_of_a_server_that_was_set_back_is_told(shop, database, postgres):
+    """A server that is a copy of itself from before the last landing must not be read on: what it writes now would be
+    taken for what has been read."""
+    database.execute("insert into items values (1, 1, 1)")
+    shop.land()
+    postgres.stop()
+    with postgres.kept():
+        postgres.start()
+        fill(database, 10)
+        shop.land()
+        postgres.stop()
+    postgres.start()
+    database.execute("insert into items values (2, 2, 2)")
+    with pytest.raises(SourceError, match="is an older state of itself.*land SOURCE --snapshot"):
+        shop.land()
+    shop.land("items", anew=True)
+    database.execute("update items set note = 3 where id = 1")
+    shop.land()
+    assert shop.differs() == []

@@ -369,3 +369,13 @@ def test_http_faults_by_chance_lose_nothing(tmp_path: Path, api: Api, way: str) 
         pulled = pull(contract, tmp_path)
         assert pulled.items == ids(count), round_
         assert not pulled.positions or pulled.positions[-1]["resume"] == ""
+
+
+@pytest.mark.parametrize("name", ["readings.page", "readings.1.json"])
+def test_http_faults_full_disk_blames_nobody(tmp_path: Path, api: Api, name: str) -> None:
+    """No room for a page, or for a batch of them, is the operator's to mend."""
+    contract = paged(tmp_path, api)
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch" / name).symlink_to("/dev/full")
+    with pytest.raises(SettingsError, match="There is no room left to write"):
+        pull(contract, tmp_path)

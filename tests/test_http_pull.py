@@ -143,6 +143,21 @@ def test_http_pull_whole_table_is_one_batch(tmp_path: Path, api: Api) -> None:
     assert [row[2] for row in ask(folder, BATCHES)] == [25, 22]
 
 
+def test_http_pull_since_is_of_the_api_alone(tmp_path: Path, api: Api) -> None:
+    """A file dropped beside the API, with a later moment than the API has come to, must not move what it is asked."""
+    folder = project(tmp_path, api)
+    path = folder / "lake" / "contracts" / "readings.yaml"
+    dropped = "servers:\n  - {server: drop, type: local, path: drop, format: json}\n"
+    path.write_text(path.read_text().replace("servers:\n", dropped))
+    (folder / "drop").mkdir()
+    (folder / "drop" / "late.json").write_text(json.dumps([{**reading(900), "read_at": "2027-01-01T00:00:00Z"}]))
+    ok(folder)
+    api.records += readings(30)[25:]
+    ok(folder)
+    assert sinces(api) == [None, "2026-01-01T21:00:00Z"]
+    assert len(ids(folder)) == 31
+
+
 def test_http_pull_clock_does_not_move_since(tmp_path: Path, api: Api) -> None:
     """A watermark far from the run's clock: `since` is raw's, and only `until` is the run's instant."""
     api.records = readings(5, 24 * 28 * 13)  # months after the clock of the tests' machine, or before: all the same

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_NOT_AVAILABLE, Consumer, Message, TopicPartition
 
 from flows.cli import main
 from flows.landing import land_sources, visit_sources
@@ -18,6 +18,7 @@ from lake.errors import ContractError
 from lake.odcs.reader import read_contract
 from lake.project import open_project
 from lake.run import Event, begin_run
+from lake.sources.kafka.message_file import MessageFile
 from tests.crash_parts import run_here, settings_of
 from tests.http_parts import ask
 from tests.kafka_parts import ASIDE, Cluster, clustering, landed, orders, read, write_contract
@@ -88,11 +89,14 @@ def test_kafka_every_row_leads_to_its_message(tmp_path: Path, cluster: Cluster) 
 
 def test_kafka_poison_is_quarantined_with_its_place(tmp_path: Path, cluster: Cluster) -> None:
     """No JSON, other encodings, JSON that is no object, an empty value, a tombstone and a bad record are refused one by
-    one, each with partition and offset; the messages around them land."""
+    one, each with partition and offset; the messages around them land, whatever time their sender thinks it is."""
     topic = cluster.make_topic("poison", 2)
     bad = [b"no json", '{"order_id":"ü"}'.encode("utf-16"), b"[1]", b'"text"', b"", None, b'{"order_id": "\xff"}']
     cluster.send(topic, [*orders(2), *bad, *orders(1, 2)], 1)
-    cluster.send(topic, [{"order_id": "o9", "amount": "much"}, b"\xef\xbb\xbf" + json.dumps(orders(4)[3]).encode()], 0)
+    cluster.send(
+        topic, [{"order_id": "o9", "amount": "much"}, b"\xef\xbb\xbf" + json.dumps(orders(4)[3]).encode()], 0,
+        timestamp=2**62,
+    )  # fmt: skip
     write_contract(tmp_path, cluster.host, topic=topic)
     ok(tmp_path)
     assert ask(tmp_path, IDS) == ids(4)
@@ -309,3 +313,14 @@ def test_kafka_watch_lets_messages_gather(tmp_path: Path, cluster: Cluster) -> N
     land_sources(open_project(tmp_path), settings_of(tmp_path), begin_run("tester"), (), plain_step)
     assert ask(tmp_path, "select sum(accepted_count) from ops.ingestion_log") == [(sent + 1,)]
     assert ask(tmp_path, "select count(distinct run_id) from ops.audit_log") == [(6,)]
+
+
+def test_kafka_message_without_a_time_has_none(tmp_path: Path) -> None:
+    """Where the sender told no time, or one that no column can hold, there is null and no moment of 1969."""
+    times = ((TIMESTAMP_NOT_AVAILABLE, -1), (TIMESTAMP_CREATE_TIME, 2**62), (TIMESTAMP_CREATE_TIME, -(2**63)))
+    messages = [Message("t", 0, place, value=b"{}", timestamp=at) for place, at in enumerate((*times, (1, INSTANT)))]
+    file = MessageFile(tmp_path / "file.parquet", {0: len(messages)})
+    file.add(messages)
+    file.close("t")
+    at = datetime(2026, 1, 1, 0, 0, 0, 123000, UTC)
+    assert pl.read_parquet(file.path)["timestamp"].to_list() == [None, None, None, at]

@@ -28,6 +28,7 @@ from tests.database_parts import (
     write_contract,
 )
 from tests.http_parts import ask
+from tests.kafka_parts import landed
 from tests.postgres_parts import Database
 
 UNBOUNDED: Mapping[str, Any] = {"watermark": "read_at"}
@@ -163,6 +164,14 @@ def test_postgres_reads_one_snapshot(tmp_path: Path, readings: Database) -> None
         readings.execute("update readings set kwh = 999", "delete from readings where reading_id = 25")
         fill(readings, 100 + len(found), 100 + len(found))
     assert [(row["reading_id"], row["kwh"]) for row in found] == [(i, f"{i}.125") for i in range(1, 26)]
+
+
+def test_postgres_takes_the_place_of_an_api(tmp_path: Path, readings: Database) -> None:
+    """A source that was pulled from an API until now is read whole, whatever position that has left, and counted on."""
+    contract = contract_of(tmp_path, postgresql(readings))
+    before = landed(contract, {"ordinal": "7", "paging": "cursor", "resume": "", "parts": "af4cfcaaee570c83,0b"})
+    given = read_table(tmp_path, postgresql(readings), known=before)
+    assert len(given.rows) == 25 and given.positions[0]["ordinal"] == "8"
 
 
 def test_postgres_query_and_chosen_columns(tmp_path: Path, readings: Database) -> None:

@@ -9,7 +9,7 @@ import pytest
 from lake.errors import SourceError
 from tests.database_parts import Lake, postgresql, read_table
 from tests.landing_parts import quarantine_rows
-from tests.postgres_parts import ADMIN, Database
+from tests.postgres_parts import ADMIN, Cluster, Database
 
 MAKE = """
 create type mood as enum ('glad', 'sad');
@@ -73,6 +73,7 @@ STUBBORN = (  # settings of a database that change how values are written
     "alter database {0} set extra_float_digits to -3",
     "alter database {0} set intervalstyle to 'sql_standard'",
     "alter database {0} set bytea_output to 'escape'",
+    "alter database {0} set client_encoding to 'LATIN1'",
 )
 
 
@@ -177,3 +178,20 @@ def test_postgres_types_that_change_follow_the_drift_policy(tmp_path: Path, data
     else:
         accepted = {"quarantine": 0, "evolve": 1}[policy]
         assert lake.land().counts[0][1] >= accepted
+
+
+def test_postgres_types_of_a_database_in_another_encoding(
+    tmp_path: Path, postgres: Cluster, database: Database
+) -> None:
+    """Text of a database that is kept in Latin-1 arrives as the same letters."""
+    latin = Database(f"{database.name}_latin", database.port)
+    made = f"create database {latin.name} encoding 'LATIN1' locale 'C' template template0"
+    postgres.postmaster.execute(made)
+    latin.execute(
+        "create table things (thing_id integer primary key, a_text text)", "insert into things values (1, 'höhe')"
+    )
+    latin.let_read()
+    lake = Lake(tmp_path, things(latin), {}, columns("a_text"))
+    lake.land()
+    postgres.drop_database(latin)
+    assert lake.rows("a_text") == [("höhe",)]

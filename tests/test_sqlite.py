@@ -62,23 +62,32 @@ def test_sqlite_values_are_exact_whatever_their_type(tmp_path: Path, readings: F
         "delete from readings",
         "insert into readings values (1, '2026-01-01', null, null), (2, '2026-01-01', 'höhe', 0.1), "
         "(3, '2026-01-01', 7, 12345678.125), (4, '2026-01-01', '', 'many'), (5, '2026-01-01', x'00ff', 1e300), "
-        "(6, '2026-01-01', 9223372036854775807, 2.0)",
+        "(6, '2026-01-01', 9223372036854775807, 2.0), (7, '2026-01-01', cast(x'ff41' as text), 1), "
+        "(8, '2026-01-01', 'a' || char(0) || 'b', 1)",
     )
     text = COLUMNS.replace('physicalType: "decimal(12,3)"', "physicalType: double")
     lake = Lake(tmp_path, of(readings), {}, text)
-    assert lake.land().counts == [(6, 5, 1, 0)]
+    assert lake.land().counts == [(8, 7, 1, 0)]
     assert lake.rows("reading_id, site, kwh") == [
         (1, None, None),
         (2, "höhe", 0.1),
         (3, "7", 12345678.125),
         (5, "\\x00ff", 1e300),
         (6, "9223372036854775807", 2.0),
+        (7, "\\xff41", 1.0),  # text that is no text
+        (8, "a\0b", 1.0),
     ]
     assert quarantine_rows(lake.store, "line, column_name") == [(4, "kwh")]
     readings.execute("update readings set kwh = 0.1 + 0.2 where reading_id = 2")
     assert 0.1 + 0.2 in [
         row["kwh"] and float(row["kwh"]) for row in read_table(tmp_path, of(readings), {}, columns=text).rows[:3]
     ]
+
+
+def test_sqlite_reads_columns_that_are_computed(tmp_path: Path, readings: File) -> None:
+    """A generated column is a column like any other."""
+    readings.execute("alter table readings add twice real generated always as (kwh * 2) virtual")
+    assert [row["twice"] for row in read_table(tmp_path, of(readings), {}).rows[:2]] == ["2.25", "4.25"]
 
 
 def test_sqlite_faults_say_what_to_mend(tmp_path: Path, readings: File) -> None:

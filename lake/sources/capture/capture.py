@@ -19,6 +19,7 @@ from lake.sources.capture.snapshot import take_snapshot
 from lake.sources.capture.table import (
     drop_unused_slots,
     examine,
+    expect_log,
     expect_logical,
     expect_slot,
     is_published,
@@ -141,6 +142,7 @@ class _Capture:
                 cure="Was it restored from a dump, or does the address lead elsewhere? If this is the one to go on "
                 "with, run `sluice land SOURCE --snapshot`.",
             )
+        expect_log(database, int(self.position[LSN]))
         if str(examine(database).oid) != self.position[TABLE] or not is_published(database):
             raise SourceError(
                 "table-replaced",

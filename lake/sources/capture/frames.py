@@ -27,6 +27,7 @@ from lake.sources.capture.tuples import (
 )
 from lake.sources.capture.values import convert
 
+PLACE = "\0place"  # of a change in its portion: no column of PostgreSQL is called so
 FIRST_SEQUENCE = 1
 STEP = 2  # an update that changes the key is a delete and an insert: it takes two places
 
@@ -119,7 +120,7 @@ def changed_rows(portion: Portion, shape: Shape) -> pl.DataFrame:
     deleted = deleted.with_columns(_change=pl.lit("delete"))
     written = _placed(after, portion, new_places, np.zeros(len(new_places), np.bool_))
     written = written.with_columns(_change=pl.Series(kinds, dtype=pl.String))
-    return pl.concat([deleted, written]).sort("_place", "_sequence").drop("_place")
+    return pl.concat([deleted, written]).sort(PLACE, "_sequence").drop(PLACE)
 
 
 def copied_rows(messages: Sequence[bytes], shape: Shape, lsn: int, at: str, first: int) -> pl.DataFrame:
@@ -216,8 +217,8 @@ def _placed(columns: dict[str, pa.Array], portion: Portion, places: Places, is_f
     """Gives rows with where they stand in the log; the first part of a change stands just before it."""
     lsns, instants, numbers = portion.places()
     return pl.DataFrame(columns).with_columns(
+        pl.Series(PLACE, places),
         _changed_at=pl.Series(instants).gather(places),
         _lsn=pl.Series(lsns[places]),
         _sequence=pl.Series(FIRST_SEQUENCE + STEP * numbers[places] - np.asarray(is_first_part, np.int64)),
-        _place=pl.Series(places),
     )

@@ -44,8 +44,10 @@ def read_captured(visit: Visit) -> Captured:
     """Gives the table that a visit is to."""
     contract: Contract = visit.contract.history_of or visit.contract
     options = contract.server.options
-    short = re.sub(r"\W", "_", visit.contract.source)[: LONGEST_NAME - LAKE_DIGITS - SLOT_DIGITS - len("sluice___")]
-    lake = sha256(visit.lake.encode()).hexdigest()[:LAKE_DIGITS]
+    source = visit.contract.source
+    short = re.sub(r"\W", "_", source)[: LONGEST_NAME - LAKE_DIGITS - SLOT_DIGITS - len("sluice___")]
+    whose = visit.lake if short == source else f"{visit.lake} {source}"  # what is cut off may be all that differs
+    lake = sha256(whose.encode()).hexdigest()[:LAKE_DIGITS]
     return Captured(
         place=contract.server.path,
         schema=options.get("schema") or "public",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lake.errors import SourceError
 from lake.odcs.changes import OURS
-from lake.sources.capture.door import Database, to_number
+from lake.sources.capture.door import Database, to_lsn, to_number
 from lake.sources.capture.faults import slot_lost
 from lake.sources.capture.place import SLOT_DIGITS, Captured, identifier
 from lake.sources.database.faults import Passing
@@ -21,7 +21,8 @@ select c.oid::bigint, c.relkind::text, c.relreplident::text,
     array(
         select a.attname::text from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
         where i.indrelid = c.oid and case c.relreplident when 'i' then i.indisreplident else i.indisprimary end
-    )
+    ),
+    c.relkind = 'r' and exists (select from pg_inherits where inhparent = c.oid)
 from pg_class c where c.oid = to_regclass(%s)
 """
 COLUMNS = """
@@ -38,7 +39,11 @@ with recursive resolved (type_id, base_id) as (
 select type_id::bigint, base_id::bigint from resolved join pg_type on oid = base_id
 where typtype <> 'd' and (typcategory = 'A' or typname in ('bool', 'bpchar', 'money'))
 """
-PUBLICATION = "select pubinsert and pubupdate and pubdelete and pubtruncate from pg_publication where pubname = %s"
+PUBLICATION = """
+select pubinsert and pubupdate and pubdelete and pubtruncate,
+    pubviaroot or not exists (select from pg_class where oid = to_regclass(%s) and relkind = 'p')
+from pg_publication where pubname = %s
+"""
 IN_PUBLICATION = """
 select {published} from pg_publication_tables where pubname = %s and schemaname = %s and tablename = %s
 """
@@ -73,9 +78,12 @@ def examine(database: Database) -> TableState:
             f"{captured.origin} is not there, or the role may not see it.",
             cure="Check 'table' and 'schema' in the contract.",
         )
-    ((oid, kind, identity, has_toast, identifying),) = found
+    ((oid, kind, identity, has_toast, identifying, has_heirs),) = found
     if kind not in ("r", "p"):
         raise _unfit(captured, "is a view or a foreign table, of which no changes are written down", "Name a table.")
+    if has_heirs:
+        cure = "Capture each of them in a contract of its own, or make them partitions of it."
+        raise _unfit(captured, "has tables that inherit from it, whose changes are not written down as its own", cure)
     _expect_identity(captured, identity, has_toast, set(identifying))
     columns = database.rows(COLUMNS, oid)
     reserved = sorted(OURS & {name for name, _ in columns})
@@ -115,14 +123,16 @@ def _published(database: Database, oid: int, columns: list[tuple[str, int]]) -> 
 def is_published(database: Database) -> bool:
     """Says whether the publication is there and has the table; raises SourceError when it leaves changes out."""
     captured = database.captured
-    found = database.rows(PUBLICATION, captured.publication)
-    if found and not found[0][0]:
-        raise SourceError(
-            "publication-unfit",
-            f"The publication '{captured.publication}' leaves out inserts, updates, deletes or truncates.",
-            cure=f"alter publication {identifier(captured.publication)} set "
-            "(publish = 'insert, update, delete, truncate');",
-        )
+    for is_whole, is_one_table in database.rows(PUBLICATION, captured.full_name, captured.publication):
+        if not is_whole:
+            missing, option = (
+                "leaves out inserts, updates, deletes or truncates",
+                "publish = 'insert, update, delete, truncate'",
+            )
+            raise _unfit_publication(captured, missing, option)
+        if not is_one_table:
+            missing = f"tells the changes of {captured.full_name} as those of its partitions"
+            raise _unfit_publication(captured, missing, "publish_via_partition_root = true")
     return bool(_publication(database))
 
 
@@ -185,6 +195,18 @@ def new_slot_name(captured: Captured) -> str:
     return captured.prefix + secrets.token_hex(SLOT_DIGITS // 2)
 
 
+def expect_log(database: Database, lsn: int) -> None:
+    """Raises SourceError when the server's log ends before a place that has been read: it was set back to a copy."""
+    end = log_end(database)
+    if end < lsn:
+        raise SourceError(
+            "database-changed",
+            f"{database.captured.place} is an older state of itself: its log ends at {to_lsn(end)}, and has been read "
+            f"up to {to_lsn(lsn)}.",
+            cure="If this is the one to go on with, run `sluice land SOURCE --snapshot`.",
+        )
+
+
 def expect_slot(database: Database, slot: str, lsn: int) -> None:
     """Raises SourceError unless a slot still has every change from a place on."""
     place = database.captured.place
@@ -214,6 +236,12 @@ def slot_lag(database: Database, slot: str) -> int:
 def log_end(database: Database) -> int:
     """Gives the place up to which the server has written its log."""
     return to_number(str(database.rows("select pg_current_wal_flush_lsn()::text")[0][0]))
+
+
+def _unfit_publication(captured: Captured, what: str, option: str) -> SourceError:
+    name = captured.publication
+    cure = f"alter publication {identifier(name)} set ({option});"
+    return SourceError("publication-unfit", f"The publication '{name}' {what}.", cure=cure)
 
 
 def _unfit(captured: Captured, what: str, cure: str) -> SourceError:

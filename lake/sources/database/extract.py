@@ -81,7 +81,8 @@ class _Reading:
     _rows: int = 0
 
     def __post_init__(self) -> None:
-        self.parts = json.loads(self.visit.position.get(PARTS, "{}"))
+        parts = self.visit.position.get(PARTS, "")
+        self.parts = json.loads(parts) if parts.startswith("{") else {}  # of an API it is another list
         folder, source = self.visit.scratch, self.visit.contract.source
         self._paths = (folder / f"{source}.{number}.parquet" for number in itertools.count(1))
 

@@ -22,6 +22,7 @@ ALIVE: Mapping[str, str] = {  # a peer that is gone without a word is noticed wi
     "tcp_user_timeout": "30000",
 }
 SETTINGS: Mapping[str, str] = {  # what a server, database or role may have set so that values are written otherwise
+    "client_encoding": "UTF8",  # else text comes in the encoding of the database
     "DateStyle": "ISO, YMD",
     "IntervalStyle": "iso_8601",
     "TimeZone": "UTC",

@@ -50,7 +50,9 @@ class SQLite:
             relation = query_relation(endpoint)
             names = client.names(f"select * from {relation} limit 0")
             return Table(relation, tuple(TableColumn(name, "", EXACT.format(quote(name))) for name in names))
-        rows = client.rows(f'select name, type, "notnull" from pragma_table_info({literal(str(endpoint.table))})')
+        rows = client.rows(
+            f'select name, type, "notnull" from pragma_table_xinfo({literal(str(endpoint.table))}) where hidden <> 1'
+        )
         if not rows:
             listed = client.rows("select name from sqlite_schema where type in ('table', 'view')")
             raise missing_table(endpoint, [row[0] for row in listed])
@@ -105,7 +107,19 @@ def _address(path: Path) -> str:
 def _text(column: pa.Array) -> pa.Array:
     """Takes the mark off the values of a column, and gives null where there is none."""
     marked = column.cast(pa.string())  # of a table without rows the driver says that it holds numbers
+    try:
+        marked.validate(full=True)
+    except pa.ArrowInvalid:  # SQLite takes any bytes for text
+        marked = pa.array(map(_told, marked.cast(pa.binary()).to_pylist()), pa.string())
     return pc.if_else(pc.equal(marked, ""), None, pc.utf8_slice_codeunits(marked, 1))
+
+
+def _told(value: bytes) -> str:
+    """Gives a marked text; one that is not UTF-8 as a blob is told."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return "=\\x" + value.removeprefix(b"=").hex()
 
 
 def _modifier(lateness: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
+from lake.disk import room_to_write
 from lake.errors import SourceError
 from lake.sources.http.endpoint import Endpoint
 from lake.sources.http.faults import MalformedPage, Passing, Refused
@@ -182,7 +183,7 @@ class Client:
         """Streams an answer into a file; a server that never ends is given up like one that is silent."""
         path = self._visit.scratch / f"{self._visit.contract.source}.page"
         began = self._clock()
-        with path.open("wb") as file:
+        with room_to_write(path.parent), path.open("wb") as file:
             for chunk in answer.iter_bytes(CHUNK_BYTES):
                 file.write(chunk)
                 if (self._clock() - began).total_seconds() > self.endpoint.give_up_after:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Self
 
+from lake.disk import room_to_write
 from lake.errors import SourceError
 from lake.sources.http.endpoint import Endpoint
 from lake.sources.http.pages import BYTE_ORDER_MARK, Page
@@ -65,11 +66,13 @@ class Spool:
 
     def close(self) -> tuple[Path, str]:
         """Gives the file and the sha256 of its bytes."""
-        self._file.close()
+        with room_to_write(self.path.parent):
+            self._file.close()
         return self.path, self._digest.hexdigest()
 
     def _write(self, data: bytes) -> None:
-        self._file.write(data)
+        with room_to_write(self.path.parent):
+            self._file.write(data)
         self._digest.update(data)
         self._bytes += len(data)
         self._end = data[-1:]

@@ -24,6 +24,7 @@ SCHEMA = pa.schema(
         ("value", pa.binary()),
     ]
 )
+LAST_INSTANT = 9_223_372_036_854_775  # milliseconds: in microseconds, a greater one is no number of 64 bits
 GROUP_MESSAGES, GROUP_BYTES = 50_000, 8 << 20  # of one row group: fewer are cheaper to write and to read
 
 
@@ -89,12 +90,19 @@ def _table(messages: Sequence[Message]) -> pa.Table:
     columns = [
         pa.array([message.partition() for message in messages], pa.int32()),
         pa.array([message.offset() for message in messages], pa.int64()),
-        pc.cast(pa.array([message.timestamp()[1] for message in messages], pa.int64()), pa.timestamp("ms", "UTC")),
+        _instants(messages),
         pa.array([message.key() for message in messages], pa.binary()),
         _headers(headers),
         pa.array([message.value() for message in messages], pa.binary()),
     ]
     return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def _instants(messages: Sequence[Message]) -> pa.Array:
+    """Gives when messages were sent, as their senders say; null for one without a time, or beyond what any has."""
+    told = pa.array([at if kind else None for kind, at in (message.timestamp() for message in messages)], pa.int64())
+    is_moment = pc.and_(pc.less_equal(told, LAST_INSTANT), pc.greater_equal(told, -LAST_INSTANT))
+    return pc.cast(pc.if_else(is_moment, told, None), SCHEMA.field("timestamp").type)
 
 
 def _headers(headers: Sequence[Any]) -> pa.Array:
