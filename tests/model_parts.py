@@ -11,7 +11,7 @@ from lake.table_versions import Store
 from lake.tables import commit_files, read_version
 from sql.build import Bench, Candidate, build_models
 from sql.commits import commit_candidate, released_table
-from sql.inputs import prepare_inputs, reference_tables
+from sql.inputs import Columns, prepare_inputs, reference_tables
 from sql.models import find_models, upstream
 
 RAW_COLUMNS = {
@@ -51,6 +51,7 @@ class Lab:
     store: Store
     released: dict[str, ReleasedTable]
     parameters: dict[str, str] = field(default_factory=lambda: dict(RUN))
+    raw_columns: Mapping[str, Columns] = field(default_factory=lambda: RAW_COLUMNS)
 
     def write(self, name: str, sql: str, header: str = "") -> None:
         path = self.project / "sql" / f"{name.replace('.', '/')}.sql"
@@ -73,9 +74,9 @@ class Lab:
     def build(self, session: Session, *wanted: str, held: frozenset[str] = frozenset()) -> dict[str, Candidate]:
         models = find_models(self.project / "sql")
         reference = self.project / "sql" / "reference"
-        order = upstream(models, wanted or models, {*RAW_COLUMNS, *reference_tables(reference)})
+        order = upstream(models, wanted or models, {*self.raw_columns, *reference_tables(reference)})
         tables = prepare_inputs(
-            session, self.store, order, raw_columns=RAW_COLUMNS, reference_dir=reference, run_id="run-1"
+            session, self.store, order, raw_columns=self.raw_columns, reference_dir=reference, run_id="run-1"
         )
         return build_models(Bench(session, self.store, models, self.released, self.parameters, tables, held), order)
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -261,47 +260,3 @@ def test_commerce_totals_late_lines_rebuild_their_months_only(shop: BodyRun) -> 
     assert change == {date(2025, 3, 1): Decimal("20.00") - worth}
     again = run_marts(shop.project, MARTS, PAGES)
     assert (again.failure, again.is_new_release) == (None, False)
-
-
-MOVED = """order_id,line_number,customer_id,product_id,ordered_at,status,quantity,unit_price_inr,discount_inr,updated_at
-{order},1,{customer},{product},2025-05-20T10:00:00+05:30,delivered,1,10.00,0.00,2026-01-05T10:00:00+05:30
-{order},2,{customer},{product},2025-05-21T10:00:00+05:30,delivered,1,10.00,0.00,2026-01-05T10:00:00+05:30
-"""
-LATE_MONEY = """transaction_id,order_id,line_number,kind,method,amount_inr,returned_quantity,occurred_at
-TXN-LATE-1,{other},1,return,upi,1.00,1,2026-01-06T10:00:00+05:30
-"""
-DIGESTS = " union all ".join(
-    f"select '{table}', count(*), bit_xor(hash({columns})) from {table}"
-    for table, columns in (
-        ("staging.stg_orders", "order_id, line_number, ordered_month, status, line_value_inr"),
-        ("marts.fct_orders", "order_id, ordered_month, order_value_inr, returned_inr, balance_inr, payment_state"),
-        ("marts.mart_daily_summary", "summary_on, order_count, order_value_inr, given_back_inr"),
-    )
-)
-
-
-def test_commerce_totals_built_in_parts_are_those_built_whole(tmp_path: Path) -> None:
-    """An order that moves to another month and money that comes late rebuild some months, and give the whole's rows."""
-    projects = [make_project(tmp_path / name, PAGES[2:]) for name in ("parts", "whole")]
-    for project in projects:
-        planted = deliver(project, commerce_tables(1_400))
-    parts = BodyRun(projects[0], planted, run_marts(projects[0], MARTS, PAGES[2:]))
-    two_lines = "select order_id, min(customer_id), min(product_id) from staging.stg_orders group by order_id having"
-    [(order, customer, product)] = parts.ask(f"{two_lines} count(*) = 2 and min(ordered_month) = '2025-02-01' limit 1")
-    [(other,)] = parts.ask("select min(order_id) from marts.fct_orders where ordered_month = '2025-08-01'")
-    for project in projects:
-        inbox = project / "lake/data/inbox"
-        (inbox / "orders/moved.csv").write_text(MOVED.format(order=order, customer=customer, product=product))
-        (inbox / "transactions/late.csv").write_text(LATE_MONEY.format(other=other))
-    outcome = run_marts(projects[0], MARTS, PAGES[2:])
-    assert outcome.failure is None
-    built = parts.ask(
-        "select subject, details ->> 'partitions' from ops.audit_log where event = 'model-built'"
-        f" and run_id = '{outcome.run_id}' and (details ->> 'decision') = 'partitions' order by all"
-    )
-    assert built == [
-        ("marts.fct_orders", '["2025-02-01","2025-05-01","2025-08-01"]'),
-        ("staging.stg_orders", '["2025-02-01","2025-05-01"]'),
-    ]
-    whole = BodyRun(projects[1], {}, run_marts(projects[1], MARTS, PAGES[2:]))
-    assert parts.ask(DIGESTS) == whole.ask(DIGESTS)

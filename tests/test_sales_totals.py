@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -77,7 +77,7 @@ def test_sales_totals_are_those_the_generator_announced(session: Session, plante
 
 @pytest.mark.parametrize("name", GRAINS)
 def test_sales_totals_revenue_per_unit_is_exact(session: Session, planted: PlantedFaults, name: str) -> None:
-    """Revenue per unit is the exact quotient, rounded to four places, and none without units."""
+    """Revenue per unit is the exact quotient, rounded to four places, halves up, and none without units."""
     assert planted.good_count
     rows = session.rows(f"select revenue_inr, unit_count, revenue_per_unit_inr from marts.{name}")
     assert rows
@@ -85,7 +85,7 @@ def test_sales_totals_revenue_per_unit_is_exact(session: Session, planted: Plant
         if units == 0:
             assert per_unit is None
         else:
-            assert abs(per_unit - revenue / Decimal(units)) <= Decimal("0.00005")
+            assert per_unit == (revenue / Decimal(units)).quantize(Decimal("0.0001"), ROUND_HALF_UP)
 
 
 def test_sales_totals_shares_are_of_the_month(session: Session, lines: pl.DataFrame) -> None:

@@ -25,7 +25,7 @@ electricity_daily as (
     select
         site,
         read_on,
-        any_value(read_month) as read_month,
+        read_month,
         count(distinct meter_id) as meter_count,
         count(*) as reading_count,
         count(*) filter (where is_estimate) as estimate_count,
@@ -35,7 +35,7 @@ electricity_daily as (
             as decimal(9, 6)
         ) as metered_ratio,
     from readings
-    group by site, read_on
+    group by site, read_on, read_month
 )
 
 select * from electricity_daily

@@ -65,8 +65,14 @@ incident_summary as (
         count(*) filter (where is_open and due_at < getvariable('run_started_at'))
             as open_past_sla_count,
         count(*) filter (where not is_open and resolved_at > due_at) as resolved_late_count,
-        cast(avg(resolution_seconds) / 3600 as decimal(12, 2)) as mean_resolution_hours,
-        cast(median(resolution_seconds) / 3600 as decimal(12, 2)) as median_resolution_hours,
+        -- a quotient is a float: rounded as whole hundredths of an hour, 36 s, halves go up, always
+        cast(
+            round(sum(resolution_seconds) / (count(resolution_seconds) * 36)) / 100
+            as decimal(12, 2)
+        ) as mean_resolution_hours,
+        cast(
+            round(median(resolution_seconds) / 36) / 100 as decimal(12, 2)
+        ) as median_resolution_hours,
     from periods
     group by period, period_on, category
 )

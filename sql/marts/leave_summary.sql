@@ -129,8 +129,11 @@ leave_summary as (
         totalled.rejected_count,
         totalled.cancelled_count,
         cast(totalled.taken_days as decimal(12, 1)) as taken_days,
-        cast(totalled.approved_days / nullif(totalled.approved_count, 0) as decimal(9, 2))
-            as average_days,
+        -- a quotient is a float: rounded as whole hundredths, halves go up, always
+        cast(
+            round(totalled.approved_days * 100 / nullif(totalled.approved_count, 0)) / 100
+            as decimal(9, 2)
+        ) as average_days,
         granted.granted_days,
         cast(totalled.taken_to_date_days as decimal(12, 1)) as taken_to_date_days,
         cast(granted.granted_days - totalled.taken_to_date_days as decimal(12, 1)) as balance_days,

@@ -70,7 +70,9 @@ measured as (
         coalesce(summed.order_value_inr, 0) as order_value_inr,
         coalesce(summed.lifetime_value_inr, 0) as lifetime_value_inr,
         cast(
-            summed.order_value_inr / nullif(summed.order_count, 0) as decimal(18, 2)
+            -- a quotient is a float: rounded as whole paise, halves go up, always
+            round(summed.order_value_inr * 100 / nullif(summed.order_count, 0)) / 100
+            as decimal(18, 2)
         ) as average_order_value_inr,
         summed.first_order_on,
         summed.last_order_on,

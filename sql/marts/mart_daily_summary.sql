@@ -89,14 +89,16 @@ mart_daily_summary as (
     select
         * exclude (week_value_inr),
         cast(
-            order_value_inr / nullif(order_count - cancelled_order_count, 0) as decimal(18, 2)
+            -- a quotient is a float: rounded as whole paise, halves go up, always
+            round(order_value_inr * 100 / nullif(order_count - cancelled_order_count, 0)) / 100
+            as decimal(18, 2)
         ) as average_order_value_inr,
         cast(cancelled_order_count / nullif(order_count, 0) as decimal(9, 6)) as cancelled_ratio,
         cast(
             (order_value_inr - previous_week_value_inr) / nullif(previous_week_value_inr, 0)
             as decimal(18, 6)
         ) as week_growth_ratio,
-        cast(week_value_inr / 7 as decimal(18, 2)) as week_average_value_inr,
+        cast(round(week_value_inr * 100 / 7) / 100 as decimal(18, 2)) as week_average_value_inr,
     from compared
 )
 

@@ -58,7 +58,10 @@ sales_monthly as (
         order_count,
         unit_count,
         revenue_inr,
-        cast(revenue_inr / nullif(unit_count, 0) as decimal(18, 4)) as revenue_per_unit_inr,
+        -- a quotient is a float: rounded as a whole number of its last places, halves go up, always
+        cast(
+            round(revenue_inr * 10000 / nullif(unit_count, 0)) / 10000 as decimal(18, 4)
+        ) as revenue_per_unit_inr,
         previous_revenue_inr,
         cast(
             (revenue_inr - previous_revenue_inr) / nullif(previous_revenue_inr, 0)

@@ -41,7 +41,10 @@ summed as (
 sales_product as (
     select
         *,
-        cast(revenue_inr / nullif(unit_count, 0) as decimal(18, 4)) as revenue_per_unit_inr,
+        -- a quotient is a float: rounded as a whole number of its last places, halves go up, always
+        cast(
+            round(revenue_inr * 10000 / nullif(unit_count, 0)) / 10000 as decimal(18, 4)
+        ) as revenue_per_unit_inr,
     from summed
 )
 

@@ -8,9 +8,14 @@ owner: quality-safety
 materialise: table
 partition: opened_month
 affected: |
+    with versions as (
+        select opened_at from raw.incidents
+        where incident_id in (select incident_id from changed.incidents)
+        union all
+        select opened_at from changed.incidents
+    )
     select cast(date_trunc('month', opened_at at time zone 'Asia/Kolkata') as date) as opened_month
-    from raw.incidents
-    where incident_id in (select incident_id from changed.incidents)
+    from versions
 */
 with incidents as (
     select * from raw.incidents

@@ -5,9 +5,14 @@ owner: people-operations
 materialise: table
 partition: first_month
 affected: |
+    with versions as (
+        select first_on from raw.leave_applications
+        where application_id in (select application_id from changed.leave_applications)
+        union all
+        select first_on from changed.leave_applications
+    )
     select cast(date_trunc('month', first_on) as date) as first_month
-    from raw.leave_applications
-    where application_id in (select application_id from changed.leave_applications)
+    from versions
 */
 with applications as (
     select * from raw.leave_applications

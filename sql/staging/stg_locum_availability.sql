@@ -5,9 +5,14 @@ owner: medical-staffing
 materialise: table
 partition: start_month
 affected: |
+    with versions as (
+        select starts_at from raw.locum_availability
+        where offer_id in (select offer_id from changed.locum_availability)
+        union all
+        select starts_at from changed.locum_availability
+    )
     select cast(date_trunc('month', starts_at at time zone 'Asia/Kolkata') as date) as start_month
-    from raw.locum_availability
-    where offer_id in (select offer_id from changed.locum_availability)
+    from versions
 */
 with availability as (
     select * from raw.locum_availability

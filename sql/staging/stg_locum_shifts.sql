@@ -5,9 +5,14 @@ owner: medical-staffing
 materialise: table
 partition: start_month
 affected: |
+    with versions as (
+        select starts_at from raw.locum_shifts
+        where shift_id in (select shift_id from changed.locum_shifts)
+        union all
+        select starts_at from changed.locum_shifts
+    )
     select cast(date_trunc('month', starts_at at time zone 'Asia/Kolkata') as date) as start_month
-    from raw.locum_shifts
-    where shift_id in (select shift_id from changed.locum_shifts)
+    from versions
 */
 with shifts as (
     select * from raw.locum_shifts

@@ -7,18 +7,18 @@ owner: commerce-data
 materialise: table
 partition: ordered_month
 affected: |
+    with versions as (
+        select ordered_at from raw.orders
+        where order_id in (select order_id from changed.orders)
+        union all
+        select ordered_at from changed.orders
+    )
     select
-        date_trunc(
-            'month', cast(make_timestamp(epoch_us(ordered_at) + 19800000000) as date)
-        )::date as ordered_month
-    from raw.orders
-    where order_id in (select order_id from changed.orders)
-    union all
-    select
-        date_trunc(
-            'month', cast(make_timestamp(epoch_us(ordered_at) + 19800000000) as date)
-        )::date as ordered_month
-    from changed.orders
+        cast(
+            date_trunc('month', cast(make_timestamp(epoch_us(ordered_at) + 19800000000) as date))
+            as date
+        ) as ordered_month
+    from versions
 */
 with orders as (
     select * from raw.orders
