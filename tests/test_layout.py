@@ -35,6 +35,7 @@ EDGES = {
     "adbc_driver_sqlite": "lake/sources/database/",
     "psycopg2": "lake/sources/capture/",
     "yaml": "lake/marked_yaml.py",
+    "jsonschema_rs": "lake/odcs/document.py",
     "ruamel": "checks/",  # what Soda reads YAML into
     "confluent_kafka": "lake/sources/kafka/",
     "fastapi": "flows/service/",

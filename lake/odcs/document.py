@@ -2,21 +2,18 @@
 
 import difflib
 import json
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
+
+from jsonschema_rs import Draft201909Validator, ValidationError
 
 from lake.errors import ContractError
 from lake.marked_yaml import KeyTwice, Location, NotYaml, line_of, read_yaml
-from lake.odcs.acceptance import Acceptance
-
-if TYPE_CHECKING:
-    from jsonschema.exceptions import ValidationError
 
 CLOSE_ENOUGH = 0.6  # difflib's own default: finds one wrong, missing or swapped letter even in short words
 LEFT_TO_OUR_CHECKS = ("unevaluatedProperties", "additionalProperties", "oneOf", "uniqueItems")
@@ -93,8 +90,8 @@ def odcs_schema() -> dict[str, Any]:
 
 
 @cache
-def _acceptance() -> Acceptance:
-    return Acceptance(odcs_schema())
+def _validator() -> Draft201909Validator:
+    return Draft201909Validator(odcs_schema())
 
 
 def check_keys(part: Part, known: Collection[str], what: str) -> None:
@@ -105,54 +102,48 @@ def check_keys(part: Part, known: Collection[str], what: str) -> None:
             raise part.fault("key-unknown", message, did_you_mean(key, known, "Remove it."), key)
 
 
-def schema_errors(document: Part) -> "tuple[ValidationError, ...]":
+def schema_errors(document: Part) -> tuple[ValidationError, ...]:
     """Gives everything that breaks the standard's JSON schema, the deepest first: it is the cause of the others."""
-    if _acceptance().accepts(document.value):
-        return ()
-    from jsonschema import Draft201909Validator
-
-    errors = Draft201909Validator(odcs_schema()).iter_errors(document.value)
-    return tuple(sorted(errors, key=lambda error: -len(error.absolute_path)))
+    return tuple(sorted(_validator().iter_errors(document.value), key=lambda error: -len(error.instance_path)))
 
 
-def check_shape(document: Part, errors: "Sequence[ValidationError]") -> None:
+def check_shape(document: Part, errors: Sequence[ValidationError]) -> None:
     """Raises ContractError for a missing key and for a value of the wrong kind.
 
     Unknown keys are left to `check_keys`, which knows what was meant, and to `check_rest`.
     """
-    told = [error for error in errors if str(error.validator) not in LEFT_TO_OUR_CHECKS]
+    told = [error for error in errors if error.kind.name not in LEFT_TO_OUR_CHECKS]
     if told:
         raise _explained(document, told[0])
 
 
-def check_rest(document: Part, errors: "Sequence[ValidationError]") -> None:
+def check_rest(document: Part, errors: Sequence[ValidationError]) -> None:
     """Raises ContractError for what the JSON schema refuses and no check of ours has found."""
     if errors:
         raise _explained(document, errors[0])
 
 
-def _explained(document: Part, error: "ValidationError") -> ContractError:
-    location, wanted = tuple(error.absolute_path), cast("Any", error.validator_value)
+def _explained(document: Part, error: ValidationError) -> ContractError:
+    location, keyword, wanted = tuple(error.instance_path), error.kind.name, error.kind.value
     name, reason = dotted(location), _shortened(error.message)
     message, cure = f"Key '{name}' is not as ODCS wants it: {reason}.", "docs/contracts.md tells what may stand there."
-    if error.validator == "required":
-        given: Any = error.instance
-        missing = next(key for key in wanted if key not in given)
-        message = f"Key '{missing}' is missing{f' in {name!r}' if name else ''}."
-        near = difflib.get_close_matches(missing, given, n=1, cutoff=CLOSE_ENOUGH)
-        cure = f"Is '{near[0]}' meant to be '{missing}'?" if near else "Add it."
+    if keyword == "required":
+        given = error.instance if isinstance(error.instance, dict) else {}
+        message = f"Key '{wanted}' is missing{f' in {name!r}' if name else ''}."
+        near = difflib.get_close_matches(wanted, list(given), n=1, cutoff=CLOSE_ENOUGH)
+        cure = f"Is '{near[0]}' meant to be '{wanted}'?" if near else "Add it."
         location = (*location, *near)
     elif error.instance is None:
         message, cure = f"Key '{name}' is empty.", f"Write {_wanted(error)} there, or remove the key."
-    elif error.validator == "enum":
+    elif keyword == "enum":
         message = f"Key '{name}' holds '{error.instance}', which ODCS does not know."
         cure = did_you_mean(str(error.instance), [str(value) for value in wanted])
-    elif error.validator == "type":
+    elif keyword == "type":
         cure = f"Write {_wanted(error)} there."
     return ContractError("contract-invalid", message, cure=cure, path=document.path, line=document.line_at(location))
 
 
-def _wanted(error: "ValidationError") -> str:
+def _wanted(error: ValidationError) -> str:
     names = {
         "string": "a text (in quotes, if it looks like a number)",
         "array": "a list",
@@ -161,14 +152,12 @@ def _wanted(error: "ValidationError") -> str:
         "integer": "a whole number",
         "number": "a number",
     }
-    wanted = cast("Any", error.validator_value) if error.validator == "type" else []
-    kinds = [wanted] if isinstance(wanted, str) else list(wanted)
+    kinds = error.kind.value if error.kind.name == "type" else []
     return " or ".join(names.get(str(kind), str(kind)) for kind in kinds) or "a value"
 
 
 def _shortened(message: str) -> str:
-    plain = re.sub(r"Decimal\('([^']*)'\)", r"\1", message)
-    return plain if len(plain) <= LONGEST_QUOTE else plain[:LONGEST_QUOTE] + " …"
+    return message if len(message) <= LONGEST_QUOTE else message[:LONGEST_QUOTE] + " …"
 
 
 def value_text(value: object) -> str:
