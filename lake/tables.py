@@ -5,7 +5,7 @@ invisible to every reader and swept by vacuum, so candidates cost one write, and
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Literal
 from urllib.parse import unquote
 
@@ -29,6 +29,7 @@ from lake.table_commits import (
 from lake.table_log import log_entries
 from lake.table_versions import Commit, DataFile, StagedFiles, Store, TableVersion
 
+EVOLVE_ATTEMPTS = 20  # each one that fails means that another has created the table, or changed its columns
 APPEND_RETRIES = 50  # concurrent appends never contradict each other: each retry only takes the next version number
 TRY_AGAIN = "Run it again; nothing was lost or written twice."
 EVOLVED = "columns were added"  # the table's description says so: readers then look for columns by name, file by file
@@ -81,27 +82,38 @@ def commit_files(
         if tuple(table.metadata().partition_columns) != staged.partition:
             return _repartition(store, staged, expected_version, metadata or {})
         marks = commit_marks(metadata or {}, transaction, transaction_version, retries=0)
-        _write(table, additions(staged, table), marks, Schema.from_arrow(staged.schema))
-        return table.version()
+        return _write(table, additions(staged, table), marks, Schema.from_arrow(staged.schema))
     everything = replace == "everything"
     replaced = _describe(store, name, table).files if everything else () if isinstance(replace, str) else replace
     table = _evolve(table, staged)
     actions: list[AddAction | RemoveAction] = [*removals(replaced, table), *additions(staged, table)]
-    _commit(table, actions, metadata or {}, transaction, transaction_version, retries=0)
-    return table.version()
+    return _write(table, actions, commit_marks(metadata or {}, transaction, transaction_version, retries=0))
 
 
-def append_files(store: Store, name: str, staged: StagedFiles, metadata: Mapping[str, str] | None = None) -> int:
-    """Appends staged files whatever others append meanwhile, creating the table at first, and gives the new version."""
-    table = _open(store, name)
-    if table is None:
-        with suppress(CommitConflict):  # somebody else created it in this moment: append to theirs
-            _create(store, name, staged)
+def append_files(store: Store, name: str, staged: StagedFiles, metadata: Mapping[str, str] | None = None) -> None:
+    """Appends staged files whatever others do to the table meanwhile, creating it at first."""
+    for attempt in range(EVOLVE_ATTEMPTS):
         table = _open(store, name)
-        assert table is not None
-    table = _evolve(table, staged)
-    _commit(table, additions(staged, table), metadata or {}, None, 1, retries=APPEND_RETRIES)
-    return table.version()
+        try:
+            table = _evolve(_create(store, name, staged) if table is None else table, staged)
+            _write(table, additions(staged, table), commit_marks(metadata or {}, None, 1, retries=APPEND_RETRIES))
+        except CommitConflict:  # somebody else created it in this moment, or gave it a column: append to theirs
+            if attempt + 1 == EVOLVE_ATTEMPTS:
+                raise
+        else:
+            return
+
+
+def join_files(store: Store, found: TableVersion, staged: StagedFiles, joined: Sequence[DataFile]) -> None:
+    """Puts staged files in the place of some that hold the same rows at a version, whatever was appended since.
+
+    Raises CommitConflict when one of those is gone: somebody else has joined them. (Delta's own compaction does not
+    look, and of two at once each leaves its copy of the rows.)
+    """
+    table = _open(store, found.name, found.version)
+    assert table is not None
+    actions: list[AddAction | RemoveAction] = [*removals(joined, table), *additions(staged, table)]
+    _write(table, actions, commit_marks({}, None, 1, retries=APPEND_RETRIES))
 
 
 def restore_version(store: Store, name: str, version: int) -> int:
@@ -149,14 +161,6 @@ def vacuum_table(store: Store, name: str, keep_versions: Sequence[int], keep_hou
                 keep_versions=sorted(keep_versions),
             )
         )
-
-
-def compact_table(store: Store, name: str) -> int:
-    """Joins a table's small files into large ones, in one commit, and gives the new version."""
-    with _translated(name, store.uri):
-        table = _expect_table(store, name)
-        table.optimize.compact(post_commithook_properties=HOOKS)
-        return table.version()
 
 
 def _open(store: Store, name: str, version: int | None = None) -> DeltaTable | None:
@@ -247,8 +251,7 @@ def _repartition(store: Store, staged: StagedFiles, version: int, metadata: Mapp
             f"Another writer committed to {staged.name} while its partitioning was replaced.",
             cure=TRY_AGAIN,
         )
-    _commit(table, additions(staged, table), metadata, None, 1, retries=0)
-    return table.version()
+    return _write(table, additions(staged, table), commit_marks(metadata, None, 1, retries=0))
 
 
 def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
@@ -276,25 +279,18 @@ def _evolve(table: DeltaTable, staged: StagedFiles | None) -> DeltaTable:
     return table
 
 
-def _commit(
-    table: DeltaTable,
-    actions: Sequence[AddAction | RemoveAction],
-    metadata: Mapping[str, str],
-    transaction: str | None,
-    transaction_version: int,
-    *,
-    retries: int,
-) -> None:
-    _write(table, actions, commit_marks(metadata, transaction, transaction_version, retries=retries))
-
-
 def _write(
     table: DeltaTable,
     actions: Sequence[AddAction | RemoveAction],
     properties: CommitProperties,
     schema: Schema | None = None,
-) -> None:
-    """Writes one log entry; with a schema it also removes every file there is and gives the table that schema."""
+) -> int:
+    """Writes one log entry; with a schema it also removes every file there is and gives the table that schema.
+
+    Gives the version after the one it was written upon: where none is to come between, that is the new one. The table,
+    read on, may have more by then that others wrote.
+    """
+    written = table.version() + 1
     with _translated(table.table_uri, table.table_uri):
         table.create_write_transaction(
             list(actions),
@@ -305,6 +301,7 @@ def _write(
             post_commithook_properties=HOOKS,
         )
         table.update_incremental()
+    return written
 
 
 @contextmanager

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lake.engine import Session
+from lake.engine import Session, scan_sql
+from lake.errors import CommitConflict
 from lake.ledger import BATCHES, EVENTS
 from lake.quarantine import QUARANTINE
 from lake.releases import RELEASES, kept_versions, list_releases
 from lake.run import Run
-from lake.table_versions import Store
-from lake.tables import compact_table, read_version, vacuum_table
+from lake.staged_files import stage_files
+from lake.table_versions import DataFile, Store, TableVersion
+from lake.tables import join_files, read_version, vacuum_table
 
 MANY_SMALL_FILES = 64
 SMALL_FILE_BYTES = 16 << 20
@@ -35,7 +37,9 @@ def tidy(session: Session, store: Store, run: Run, *, keep_releases: int, keep_h
     kept = kept_versions(list_releases(session, store)[-keep_releases:])
     names = sorted({*kept, *APPENDED_TABLES, RELEASES})
     done = [
-        _tidy_table(store, name, sorted(kept.get(name, ())), keep_hours) for name in names if read_version(store, name)
+        _tidy_table(session, store, found, sorted(kept.get(name, ())), keep_hours)
+        for name in names
+        if (found := read_version(store, name)) is not None
     ]
     for upkeep in done:
         if upkeep.is_compacted or upkeep.deleted_files:
@@ -43,14 +47,23 @@ def tidy(session: Session, store: Store, run: Run, *, keep_releases: int, keep_h
     return done
 
 
-def _tidy_table(store: Store, name: str, versions: Sequence[int], keep_hours: int) -> Upkeep:
-    found = read_version(store, name)
-    assert found is not None
+def _tidy_table(
+    session: Session, store: Store, found: TableVersion, versions: Sequence[int], keep_hours: int
+) -> Upkeep:
     small = [file for file in found.files if file.byte_count < SMALL_FILE_BYTES]
-    is_compacted = name in APPENDED_TABLES and len(small) >= MANY_SMALL_FILES
-    if is_compacted:
-        compact_table(store, name)
-    deleted = vacuum_table(store, name, versions, keep_hours)
-    after = read_version(store, name)
+    is_many = found.name in APPENDED_TABLES and len(small) >= MANY_SMALL_FILES
+    is_compacted = is_many and join_small_files(session, store, found, small)
+    deleted = vacuum_table(store, found.name, versions, keep_hours)
+    after = read_version(store, found.name)
     assert after is not None
-    return Upkeep(name, is_compacted, deleted, len(after.files))
+    return Upkeep(found.name, is_compacted, deleted, len(after.files))
+
+
+def join_small_files(session: Session, store: Store, found: TableVersion, small: Sequence[DataFile]) -> bool:
+    """Writes the rows of a table's small files into one; False when somebody else has done so meanwhile."""
+    rows = scan_sql([file.path for file in small], found.columns, evolved=found.evolved)
+    try:
+        join_files(store, found, stage_files(session, store, found.name, rows), small)
+    except CommitConflict:
+        return False
+    return True

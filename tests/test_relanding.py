@@ -14,6 +14,8 @@ from lake.landing.relanding import find_batch, judge_again, judge_replay, make_r
 from lake.ledger import find_batches, sweep_commits
 from lake.quarantine import quarantine_view_sql
 from lake.sources.files import file_delivery
+from lake.tables import read_version
+from lake.upkeep import join_small_files
 from tests.landing_parts import HEADER, SHOP, begin, contract_with, counts, land, raw_rows
 from tests.store_parts import both, both_at_length
 
@@ -124,11 +126,11 @@ def test_reland_puts_the_archived_bytes_through_todays_contract(session, store, 
 @both_at_length
 def test_reland_keeps_other_batches_in_the_same_files(tmp_path, session, store, landed):
     """Only the batch's own rows are replaced, also after files were joined."""
-    from lake.tables import compact_table
-
     (tmp_path / "more.csv").write_text(HEADER + "b1,2024-01-05,North,1,1.00,\n")
     land(store, tmp_path / "more.csv")
-    compact_table(store, "raw.shop")
+    found = read_version(store, "raw.shop")
+    assert found is not None
+    assert join_small_files(session, store, found, found.files)
     run = begin()
     batch = recall(session, store, SHOP, find_batch(session, store, landed.batch.batch_id), run)
     prepared = judge_again(session, store, batch, run)

@@ -14,7 +14,6 @@ from lake.table_versions import KEPT_VERSIONS, Store, TableVersion
 from lake.tables import (
     append_files,
     commit_files,
-    compact_table,
     read_commits,
     read_version,
     restore_version,
@@ -22,6 +21,7 @@ from lake.tables import (
     transaction_of,
     vacuum_table,
 )
+from lake.upkeep import join_small_files
 from tests.store_parts import as_next_run, both, lake_keys
 
 pytestmark = both
@@ -188,8 +188,8 @@ def test_vacuum_keeps_named_versions_and_sweeps_what_was_never_committed(session
     assert not [key for key in lake_keys(store) if orphan.files[0].path.endswith(key)]
 
 
-def test_restore_and_compact_keep_the_rows(session, store):
-    """Restoring brings the older rows back as a new version; compacting changes no row."""
+def test_restoring_and_joining_keep_the_rows(session, store):
+    """Restoring brings the older rows back as a new version; joining files changes no row."""
     version = commit_files(store, "marts.x", stage_files(session, store, "marts.x", ROWS), expected_version=None)
     for _ in range(3):
         append_files(
@@ -197,7 +197,9 @@ def test_restore_and_compact_keep_the_rows(session, store):
             "marts.x",
             stage_files(session, store, "marts.x", "select 50::bigint as id, 1::decimal(22,2) as amount, 'p' as part"),
         )
-    compact_table(store, "marts.x")
+    found = read_version(store, "marts.x")
+    assert found is not None
+    assert join_small_files(session, store, found, found.files)
     assert len(rows_of(session, store, "marts.x")) == 12
     restore_version(store, "marts.x", version)
     assert len(rows_of(session, store, "marts.x")) == 9
