@@ -11,20 +11,22 @@ from flows.job import Job
 from flows.outcome import SourceOutcome
 from flows.planning import Plan
 from flows.schema_watch import watch_schema
+from lake.archive import is_kept
 from lake.contract import Contract
 from lake.errors import CommitConflict, GateFailed, SluiceError, SourceError
 from lake.landing.batch import Batch, PreparedBatch, another_attempt, identify
-from lake.landing.committing import commit, is_landed, set_aside
+from lake.landing.committing import commit, is_landed, landed_meanwhile, set_aside
 from lake.landing.deletions import write_deletions
 from lake.landing.judging import prepare, show_candidate
 from lake.landing.replacing import emptying, renewed
 from lake.landing.widening import fit_raw
-from lake.ledger import BatchRecord, find_batches, sweep_commits
+from lake.ledger import BatchRecord, BatchStatus, find_batches, sweep_commits
 from lake.sources.delivery import Delivery
 from lake.sources.opening import open_source
 from lake.sources.visit import Visit
 from lake.watermarks import watermark_since
 
+FILE_CHANGED = "file-changed"  # an error that says nothing of what a file holds: it will be taken anew
 LANDING_ATTEMPTS = 20  # each one that fails means that another run has landed something
 
 
@@ -123,7 +125,8 @@ def _land_delivery(job: Job, plan: Plan, visit: Visit, delivery: Delivery) -> Ba
     try:
         record = land_batch(job, plan, batch)
     except SourceError as refusal:
-        delivery.settle("refused", refusal.message)
+        if refusal.code != FILE_CHANGED:
+            delivery.settle("refused", refusal.message)
         raise
     if record is None:
         delivery.settle("landed", None)
@@ -158,7 +161,7 @@ def _try_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
     try:
         prepared = prepare(job.session, job.store, batch, job.run)
     except SourceError as error:
-        set_aside(job.session, job.store, batch, job.run, "refused", error.message)
+        _refuse(job, batch, error)
         raise
     show_candidate(job.session, prepared)
     gate = job.step(f"gate raw.{batch.contract.source}", gate_batch)(job, plan, prepared)
@@ -166,7 +169,20 @@ def _try_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
     reasons += [] if (empty := emptying(prepared)) is None else [empty]
     if gate.passed and not reasons:
         return commit(job.store, prepared, job.run)
-    return set_aside(job.session, job.store, batch, job.run, "held", "; ".join(reasons))
+    return _set_aside(job, batch, "held", "; ".join(reasons))
+
+
+def _refuse(job: Job, batch: Batch, error: SourceError) -> None:
+    """Records a delivery that cannot be taken; one that was changed or taken away under our hands is not decided on."""
+    if error.code != FILE_CHANGED and is_kept(batch.receipt, job.store):
+        _set_aside(job, batch, "refused", error.message)
+
+
+def _set_aside(job: Job, batch: Batch, status: BatchStatus, why: str) -> BatchRecord:
+    """Records a batch that does not land; raises CommitConflict when another run has landed it meanwhile."""
+    if is_landed(job.store, batch):
+        raise landed_meanwhile(batch)
+    return set_aside(job.session, job.store, batch, job.run, status, why)
 
 
 def gate_batch(job: Job, plan: Plan, prepared: PreparedBatch) -> GateResult:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from flows.ingest import gate_batch
@@ -14,7 +15,7 @@ from lake.catalogue import write_catalogue
 from lake.contract import Contract
 from lake.errors import GateFailed, TableError
 from lake.landing.batch import PreparedBatch
-from lake.landing.committing import commit
+from lake.landing.committing import commit, expect_new, is_landed
 from lake.landing.judging import judge, show_candidate
 from lake.landing.relanding import find_batch, judge_again, judge_replay, make_replay, recall, refuse
 from lake.landing.replacing import expect_current
@@ -31,8 +32,10 @@ def admit_batch(workplace: Workplace, prefix: str) -> BatchRecord:
         _expect_status(record, "held")
         _expect_current(job, contract, record)
         batch = recall(job.session, job.store, contract, record, job.run)
+        prepared = judge(job.session, job.store, batch, job.run)
+        expect_new(job.store, prepared)
         job.run.note("batch-admitted", record.source, batch_id=record.batch_id)
-        return commit(job.store, judge(job.session, job.store, batch, job.run), job.run)
+        return commit(job.store, prepared, job.run)
 
     return _rework(workplace, prefix, work)
 
@@ -42,7 +45,11 @@ def refuse_batch(workplace: Workplace, prefix: str, why: str) -> BatchRecord:
 
     def work(job: Job, _plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
         _expect_status(record, "held")
-        return refuse(job.session, job.store, recall(job.session, job.store, contract, record, job.run), job.run, why)
+        batch = recall(job.session, job.store, contract, record, job.run)
+        refused = refuse(job.session, job.store, batch, job.run, why)
+        if is_landed(job.store, batch):  # somebody has admitted it in this moment: what is in raw is landed
+            _expect_status(replace(record, status="landed"), "held")
+        return refused
 
     return _rework(workplace, prefix, work)
 
@@ -73,6 +80,7 @@ def replay_batch(workplace: Workplace, prefix: str, mended: Path | None) -> Batc
 
 def _rework(workplace: Workplace, prefix: str, work: Work) -> BatchRecord:
     with reworking(workplace) as (job, plan):
+        sweep_commits(job.session, job.store, job.project.contracts())  # a run that died after its commit did not
         record = find_batch(job.session, job.store, prefix)
         return work(job, plan, _contract_of(plan, record), record)
 

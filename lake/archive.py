@@ -86,6 +86,11 @@ def keep(delivery: Delivery, receipt: Receipt, store: Store) -> None:
             place.put(receipt.digest, _packed(delivery, receipt))
 
 
+def is_kept(receipt: Receipt, store: Store) -> bool:
+    """Says whether the archive has what was received."""
+    return open_archive(store).has(receipt.digest)
+
+
 def fetch(store: Store, digest: str, target: Path) -> Path:
     """Brings archived bytes back, as received, into a file; raises TableError when the archive lacks them."""
     try:

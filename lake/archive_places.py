@@ -1,6 +1,7 @@
 """Where archived bytes lie: a folder, or keys of a bucket. Both take compressed bytes by their digest."""
 
 import os
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class FolderArchive:
     def put(self, digest: str, packed: Iterable[bytes]) -> None:
         target = self.lake / archive_key(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        part = target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
         try:
             with part.open("wb") as out:
                 out.writelines(packed)

@@ -1,6 +1,7 @@
 """Where finished files are handed over to others: a folder, or a prefix of a bucket."""
 
 import os
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class FolderHandover:
         """Raises OSError when the folder cannot be written; then what was there stays."""
         target = self.folder / key
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        part = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
         try:
             with file.open("rb") as source, part.open("wb") as copy:
                 shutil.copyfileobj(source, copy)

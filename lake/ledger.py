@@ -2,13 +2,14 @@
 
 A landed batch's row is first written into the metadata of the raw commit itself, so that rows and ledger cannot part;
 a sweep copies it into `ops.batches`, where it outlives the Delta log. Batches that never reached raw (held, refused)
-are written there directly. `ops.batches` is only ever appended to: the latest row of a batch is its state.
+are written there directly. `ops.batches` is only ever appended to. What is in raw is landed, whatever was said of it
+before or beside that; of a batch that is not, the latest row is its state.
 """
 
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import pyarrow as pa
@@ -16,7 +17,8 @@ import pyarrow as pa
 from lake.engine import Session, columns_of, literal, scan_sql
 from lake.run import Event, Run
 from lake.staged_files import stage_files
-from lake.table_versions import Commit, Store
+from lake.table_log import log_entries
+from lake.table_versions import Commit, Store, TableVersion
 from lake.tables import append_files, read_commits, read_version
 
 BatchStatus = Literal["landed", "held", "refused"]
@@ -112,9 +114,28 @@ def from_commit(commit: Commit) -> BatchRecord | None:
     return replace(BatchRecord(**fields), table_version=commit.version)
 
 
+def last_landing(store: Store, raw: TableVersion) -> BatchRecord | None:
+    """Gives the row of the batch that landed last in a version of a raw table, None when none did."""
+    for version in range(raw.version, -1, -1):
+        for commit in log_entries(store, raw.name, range(version, version + 1)):
+            if (record := from_commit(commit)) is not None:
+                return record
+    return None
+
+
 def record_batches(session: Session, store: Store, records: Sequence[BatchRecord]) -> None:
     """Appends rows to `ops.batches`."""
     _append(session, store, BATCHES, pa.Table.from_pylist([asdict(record) for record in records], BATCH_SCHEMA))
+
+
+def record_decision(session: Session, store: Store, record: BatchRecord) -> BatchRecord:
+    """Appends what was decided of a batch that is not in raw, and gives that row: it is later than those before it."""
+    query = f"select max(ended_at) from ({batches_sql(store)}) where source = ? and batch_id = ?"
+    before = session.value(query, [record.source, record.batch_id])
+    if before is not None and before >= record.ended_at:  # the clock has gone back, or does not tell them apart
+        record = replace(record, ended_at=before + timedelta(microseconds=1))
+    record_batches(session, store, [record])
+    return record
 
 
 def sweep_commits(session: Session, store: Store, sources: Iterable[str]) -> int:
@@ -140,17 +161,29 @@ def swept_versions(session: Session, store: Store) -> dict[str, int]:
     return {source: version for source, version in session.rows(query) if version is not None}
 
 
+def first_landed_at(session: Session, store: Store, source: str, batch_id: str) -> datetime | None:
+    """Gives when the first landing of a batch began, None of one that never landed."""
+    landed = f"select * from ({batches_sql(store)}) where status = 'landed' and source = ? and batch_id = ?"
+    found: datetime | None = session.value(
+        f"select arg_min(started_at, table_version) from ({landed})", [source, batch_id]
+    )
+    return found
+
+
 def batches_sql(store: Store) -> str:
     """Gives a select over all rows of `ops.batches`, older states included."""
     return _scan(store, BATCHES, BATCH_SCHEMA)
 
 
 def latest_batches_sql(store: Store) -> str:
-    """Gives a select over `ops.batches` with one row per source and batch: its present state."""
+    """Gives a select over `ops.batches` with one row per source and batch: its present state.
+
+    Raw's own order decides which landing is the latest: clocks may go back, and differ from machine to machine.
+    """
     return f"""
         select * from ({batches_sql(store)})
         qualify row_number() over (
-            partition by source, batch_id order by ended_at desc, table_version desc nulls last
+            partition by source, batch_id order by status = 'landed' desc, table_version desc nulls last, ended_at desc
         ) = 1
     """
 

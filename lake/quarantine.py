@@ -10,6 +10,7 @@ from lake.landing.batch import RECORD_ID_DIGITS, Batch
 from lake.landing.validation import reason_table
 from lake.ledger import latest_batches_sql
 from lake.run import Run
+from lake.sources.delivery import REPLAY
 from lake.staged_files import stage_files
 from lake.table_versions import StagedFiles, Store
 from lake.tables import read_version
@@ -47,12 +48,11 @@ def stage_refused(
     run: Run,
     reading: Reading,
     broken: str | None,
-    replayed: str | None = None,
 ) -> tuple[StagedFiles | None, int, int]:
     """Stages the refused records of a judged batch; gives the files, how many are quarantined, how many duplicates.
 
     It reads `landing.numbered` and `landing.duplicates`; None when nothing was refused. For the records of a replay
-    (`place`, `record_id`) that need no further mending it adds a row each that says so.
+    (`ops.replayed`: `place`, `record_id`) that need no further mending it adds a row each that says so.
     """
     session.execute(
         """
@@ -66,7 +66,8 @@ def stage_refused(
     duplicates = session.value("select count(*) from landing.refused where reasons = ['duplicate:repeat']")
     refused = session.value("select count(*) from landing.refused")
     broken_count = 0 if broken is None else session.value(f"select count(*) from {broken}")
-    if refused + broken_count == 0 and replayed is None:
+    is_replay = batch.delivery.kind == REPLAY
+    if refused + broken_count == 0 and not is_replay:
         return None, 0, 0
     if refused:
         reading.raw_data(session, "landing.refused", "landing.raw_texts")
@@ -74,7 +75,7 @@ def stage_refused(
         session.execute("create or replace table landing.raw_texts (_line bigint, raw_data varchar)")
     _register_words(session, batch)
     rows = _refused_select() + ("" if broken is None else f" union all {_broken_select(broken)}")
-    settled = "" if replayed is None else f" union all by name {_settled_select(batch, replayed)}"
+    settled = f" union all by name {_settled_select(batch)}" if is_replay else ""
     staged = stage_files(session, store, QUARANTINE, _with_batch(batch, run, rows) + settled)
     return staged, refused + broken_count - duplicates, duplicates
 
@@ -181,7 +182,7 @@ def _with_batch(batch: Batch, run: Run, rows: str) -> str:
     """
 
 
-def _settled_select(batch: Batch, replayed: str) -> str:
+def _settled_select(batch: Batch) -> str:
     """Gives a row per replayed record that is in raw now, naming the quarantined record it settles."""
     return f"""
         select
@@ -192,6 +193,6 @@ def _settled_select(batch: Batch, replayed: str) -> str:
             timestamptz {literal(batch.started_at.isoformat())} as quarantined_at,
             {literal(batch.attempt_id.rsplit("-", 1)[0])} as run_id,
             record_id as replay_of,
-        from {replayed}
+        from ops.replayed
         where place not in (select _line from landing.refused where reasons <> ['duplicate:repeat'])
     """

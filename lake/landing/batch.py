@@ -3,7 +3,7 @@
 import json
 import secrets
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lake.archive import receive
 from lake.contract import Contract
@@ -19,7 +19,11 @@ NANOSECONDS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Batch:
-    """One delivery with its identity: `batch_id` names it for ever, `attempt_id` this one try to land it."""
+    """One delivery with its identity: `batch_id` names it for ever, `attempt_id` this one try to land it.
+
+    `first_landed_at` is what `_ingested_at` says of a batch that is landed again: it keeps its place among the others,
+    so that an older version of a row does not become the newest. None: this is its first landing.
+    """
 
     contract: Contract
     delivery: Delivery
@@ -27,6 +31,12 @@ class Batch:
     batch_id: str
     attempt_id: str
     started_at: datetime
+    first_landed_at: datetime | None = None
+
+    @property
+    def ingested_at(self) -> datetime:
+        """What `_ingested_at` says of its rows."""
+        return self.first_landed_at or self.started_at
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,16 @@ def another_attempt(batch: Batch, run: Run) -> Batch:
     return replace(batch, attempt_id=_attempt_id(run), started_at=run.clock())
 
 
+def begun_after(batch: Batch, last: BatchRecord | None) -> Batch:
+    """Gives a batch that began after the one that landed before it, whatever the clocks of their machines say.
+
+    Of two versions of a row the later `_ingested_at` is the newer: it is to follow the order of raw.
+    """
+    if last is None or last.started_at < batch.started_at:
+        return batch
+    return replace(batch, started_at=last.started_at + timedelta(microseconds=1))
+
+
 def _state_of(batch: Batch) -> str | None:
     """Gives the mark by which the same bytes are known when they are seen again; None when it cannot be relied on."""
     return batch.delivery.state or (batch.receipt.state_text if _is_settled(batch) else None)
@@ -100,7 +120,7 @@ def batch_record(
         kind=batch.delivery.kind,
         status=status,
         started_at=batch.started_at,
-        ended_at=run.clock(),
+        ended_at=max(run.clock(), batch.started_at),
         read_count=counts.get("read_count"),
         accepted_count=counts.get("accepted_count"),
         quarantined_count=counts.get("quarantined_count"),

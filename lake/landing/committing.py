@@ -1,8 +1,9 @@
 """Making a judged batch count: quarantine rows first, the raw commit last; or setting it aside, held or refused."""
 
 from lake.engine import Session
+from lake.errors import CommitConflict
 from lake.landing.batch import Batch, PreparedBatch, batch_record, raw_name
-from lake.ledger import BatchRecord, BatchStatus, record_batches, to_metadata
+from lake.ledger import BatchRecord, BatchStatus, record_decision, to_metadata
 from lake.quarantine import QUARANTINE
 from lake.run import Run
 from lake.table_versions import Store
@@ -12,6 +13,22 @@ from lake.tables import append_files, commit_files, transaction_of
 def is_landed(store: Store, batch: Batch) -> bool:
     """Says whether the batch is in raw already."""
     return landing_of(store, batch) is not None
+
+
+def expect_new(store: Store, prepared: PreparedBatch) -> None:
+    """Raises CommitConflict when a batch is in the very raw table that it was judged against."""
+    batch = prepared.batch
+    if prepared.base is not None and landing_of(store, batch, prepared.base.version) is not None:
+        raise landed_meanwhile(batch)
+
+
+def landed_meanwhile(batch: Batch) -> CommitConflict:
+    """Gives the error for a batch that another run has landed: there is nothing left to do."""
+    return CommitConflict(
+        "batch-landed-meanwhile",
+        f"Another run has landed {batch.delivery.origin} while this one read it.",
+        cure="Run it again; nothing was lost or written twice.",
+    )
 
 
 def commit(store: Store, prepared: PreparedBatch, run: Run) -> BatchRecord:
@@ -54,8 +71,7 @@ def commit(store: Store, prepared: PreparedBatch, run: Run) -> BatchRecord:
 
 def set_aside(session: Session, store: Store, batch: Batch, run: Run, status: BatchStatus, error: str) -> BatchRecord:
     """Records a batch that is archived and not in raw: held by a gate, or refused."""
-    record = batch_record(batch, run, status, error=error)
-    record_batches(session, store, [record])
+    record = record_decision(session, store, batch_record(batch, run, status, error=error))
     run.note(f"batch-{status}", batch.contract.source, batch_id=batch.batch_id, error=error)
     return record
 

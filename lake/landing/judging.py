@@ -13,20 +13,22 @@ from dataclasses import dataclass, replace
 from lake.archive import check_unchanged, keep, make_working_file
 from lake.contract import Contract
 from lake.engine import Session, literal, quote, room_for_engine, scan_sql
-from lake.errors import CommitConflict, SourceError, TableError
+from lake.errors import SourceError, TableError
 from lake.formats.messages import ASIDE
 from lake.formats.opening import open_reading
 from lake.formats.reading import Located, Reading
-from lake.landing.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, raw_name
-from lake.landing.committing import landing_of
+from lake.landing.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, begun_after, raw_name
+from lake.landing.committing import expect_new
 from lake.landing.drift import Drift
 from lake.landing.duplicates import find_duplicates
 from lake.landing.promises import promise_of, to_property
 from lake.landing.received_columns import judge_columns, note_unfit
 from lake.landing.validation import typed_select
 from lake.landing.widening import MANY_ROWS, fit_raw
+from lake.ledger import last_landing
 from lake.quarantine import stage_refused
 from lake.run import Run
+from lake.sources.delivery import REPLAY
 from lake.staged_files import stage_files
 from lake.table_versions import StagedFiles, Store, TableVersion
 
@@ -58,12 +60,7 @@ def prepare(session: Session, store: Store, batch: Batch, run: Run) -> PreparedB
     """
     with archiving(store, batch, run):
         prepared = judge(session, store, batch, run)
-    if prepared.base is not None and landing_of(store, batch, prepared.base.version) is not None:
-        raise CommitConflict(
-            "batch-landed-meanwhile",
-            f"Another run has landed {batch.delivery.origin} while this one read it.",
-            cure="Run it again; nothing was lost or written twice.",
-        )
+    expect_new(store, prepared)
     return prepared
 
 
@@ -95,17 +92,16 @@ def judge(
     run: Run,
     *,
     without: str | None = None,
-    replayed: str | None = None,
 ) -> PreparedBatch:
     """Reads and judges a batch against raw, leaving out the rows of the batch `without`, and stages what lands.
 
     A delivery of a table that is replaced is judged by itself, and its commit will remove every row there is.
-    `replayed` is a table (`place`, `record_id`) of the quarantined records that the lines of a replay are.
     """
     contract = batch.contract
     if batch.delivery.fault is not None:
         raise batch.delivery.fault
     base = fit_raw(session, store, contract, run)
+    batch = batch if base is None else begun_after(batch, last_landing(store, base))
     session.clear_landing(is_large=batch.receipt.byte_count > LARGE_BYTES)
     file = make_working_file(
         batch.delivery, batch.receipt, session.scratch, contract.server.options.get("encoding", "utf-8")
@@ -116,13 +112,13 @@ def judge(
     check_unchanged(batch.delivery, batch.receipt)
     note_unfit(session, contract, reading, drift, batch, run)
     session.execute(f"create or replace view landing.numbered as {located.numbered}")
-    is_whole = contract.load == "replace" and without is None and replayed is None
+    is_whole = contract.load == "replace" and without is None and batch.delivery.kind != REPLAY
     show_raw(session, contract, replace(base, files=()) if is_whole and base is not None else base, without)
     columns = [column.name for column in contract.columns]
     compared = [column.name for column in contract.columns if column.source_name not in ASIDE]  # sent again: a repeat
     find_duplicates(session, contract, compared, "landing.rows", f"raw.{quote(contract.source)}")
     loaded = _Loaded(reading, located, (*columns, *(kept for _, kept in drift.added)))
-    prepared = _split(session, store, batch, run, loaded, base, replayed)
+    prepared = _split(session, store, batch, run, loaded, base)
     if is_whole and base is not None:
         prepared = replace(prepared, replaced=base.files)
     run.note("batch-judged", contract.source, prepared.read_count, batch_id=batch.batch_id, **prepared.counts)
@@ -198,12 +194,11 @@ def _split(
     run: Run,
     loaded: _Loaded,
     base: TableVersion | None,
-    replayed: str | None,
 ) -> PreparedBatch:
     broken = loaded.located.broken
     with ThreadPoolExecutor(1) as pool, session.beside() as second:
         staging = pool.submit(_stage_accepted, second, store, batch, run, loaded.columns)
-        refused, quarantined, duplicates = stage_refused(session, store, batch, run, loaded.reading, broken, replayed)
+        refused, quarantined, duplicates = stage_refused(session, store, batch, run, loaded.reading, broken)
         accepted = staging.result()
     read = session.value("select count(*) from landing.rows")
     read += 0 if broken is None else session.value(f"select count(*) from {broken}")
@@ -256,7 +251,7 @@ def accepted_select(session: Session, batch: Batch, run: Run, columns: Sequence[
         select {names},
             {literal(run.id)} as _run_id,
             {literal(batch.batch_id)} as _batch_id,
-            timestamptz {literal(batch.started_at.isoformat())} as _ingested_at,
+            timestamptz {literal(batch.ingested_at.isoformat())} as _ingested_at,
             {literal(batch.delivery.origin)} as _source,
             cast(_line as bigint) as _line,
             {literal(batch.batch_id[:RECORD_ID_DIGITS] + ":")} || _line as _record_id,

@@ -15,19 +15,18 @@ from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
 from lake.formats.messages import MESSAGES
 from lake.landing.batch import Batch, PreparedBatch, identify, raw_name
-from lake.landing.committing import set_aside
+from lake.landing.committing import expect_new, is_landed, set_aside
 from lake.landing.judging import archiving, judge
-from lake.ledger import BatchRecord, find_batches
+from lake.ledger import BatchRecord, find_batches, first_landed_at
 from lake.odcs.servers.push import address_of
-from lake.quarantine import open_quarantine_sql
+from lake.quarantine import open_quarantine_sql, quarantine_sql
 from lake.run import Run
 from lake.sources.archives import MEMBER, is_archive, recall_member, split_origin
-from lake.sources.delivery import BATCH_ID_DIGITS, POSTED, PULL, STREAM, Delivery
+from lake.sources.delivery import BATCH_ID_DIGITS, POSTED, PULL, REPLAY, STREAM, Delivery
 from lake.sources.files import file_delivery
 from lake.sources.visit import position_of
 from lake.staged_files import stage_files
-from lake.table_versions import DataFile, Store
-from lake.tables import read_version
+from lake.table_versions import DataFile, Store, TableVersion
 
 SHORTEST_PREFIX = 4
 
@@ -60,7 +59,7 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
     folder = session.scratch / "recalled"
     folder.mkdir(exist_ok=True)
     contract = contract.at(_server_of(contract, record))
-    found = _recalled(store, contract, record, folder)
+    found = _recalled(session, store, contract, record, folder)
     delivery = replace(
         found,
         origin=record.origin,
@@ -69,7 +68,8 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
         position=position_of(record),
         state=record.file_state,
     )
-    return identify(contract, delivery, run)
+    first = first_landed_at(session, store, contract.source, record.batch_id)
+    return replace(identify(contract, delivery, run), first_landed_at=first)
 
 
 def _server_of(contract: Contract, record: BatchRecord) -> Server:
@@ -81,11 +81,14 @@ def _server_of(contract: Contract, record: BatchRecord) -> Server:
     return next(iter((*of_kind, *others, contract.server)))
 
 
-def _recalled(store: Store, contract: Contract, record: BatchRecord, folder: Path) -> Delivery:
+def _recalled(session: Session, store: Store, contract: Contract, record: BatchRecord, folder: Path) -> Delivery:
     if record.kind in (PULL, POSTED):
         form = contract.server.format
         pages = fetch(store, record.checksum, folder / f"{record.batch_id}.{form}")
         return Delivery(record.origin, pages, form)
+    if record.kind == REPLAY:
+        _recall_replayed(session, store, record)
+        return Delivery(record.origin, fetch(store, record.checksum, folder / f"{record.batch_id}.jsonl"), "jsonl")
     if record.kind == STREAM:
         return Delivery(record.origin, fetch(store, record.checksum, folder / f"{record.batch_id}.parquet"), MESSAGES)
     container, member = split_origin(record.origin) if record.kind == MEMBER else (record.origin, "")
@@ -101,12 +104,42 @@ def _recalled(store: Store, contract: Contract, record: BatchRecord, folder: Pat
     return file_delivery(contract, target, folder)
 
 
+def _recall_replayed(session: Session, store: Store, record: BatchRecord) -> None:
+    """Creates `ops.replayed` for a replay that comes again: what it settled when it landed, by the places in it.
+
+    Its records stood in the order of their lines; those that it left open are not known by place any more.
+    """
+    landed = [found for found in find_batches(session, store) if found.batch_id == record.batch_id]
+    first = next((found for found in landed if found.status == "landed"), record)
+    session.execute(
+        f"""
+        create or replace table ops.replayed as
+        with
+        attempt as (select * from ({quarantine_sql(store)}) where attempt_id = {literal(first.attempt_id)}),
+        places as (
+            select place, row_number() over (order by place) as ordinal
+            from range(1, {(first.read_count or 0) + 1}) as listed(place)
+            where place not in (
+                select line from attempt where replay_of is null and reasons <> ['duplicate:repeat']
+            )
+        ),
+        settled as (
+            select
+                replay_of as record_id,
+                row_number() over (order by cast(split_part(replay_of, ':', 2) as bigint), replay_of) as ordinal,
+            from attempt where replay_of is not null
+        )
+        select place, record_id from places join settled using (ordinal)
+        """
+    )
+
+
 def judge_again(session: Session, store: Store, batch: Batch, run: Run) -> PreparedBatch:
     """Judges a batch that is in raw already by today's contract; its commit will take the place of its rows."""
     prepared = judge(session, store, batch, run, without=batch.batch_id)
     if prepared.base is None:
         return prepared
-    replaced = _files_of(session, store, batch)
+    replaced = _files_of(session, prepared.base, batch)
     if not replaced:
         return prepared
     others = scan_sql([file.path for file in replaced], prepared.base.columns, evolved=prepared.base.evolved)
@@ -165,16 +198,23 @@ def make_replay(
     payloads = session.reader("select payload from ops.replayed order by place")
     write_texts(path, b"", (part.column(0) for part in payloads))
     records = session.value("select sha256(string_agg(record_id, ',' order by place)) from ops.replayed")
-    delivery = Delivery(f"replay of {record.batch_id[:12]}", path, "jsonl", kind="replay")
+    delivery = Delivery(f"replay of {record.batch_id[:12]}", path, "jsonl", kind=REPLAY)
     receipt = receive(delivery)
     digest = hashlib.sha256(f"{receipt.digest} {records}".encode()).hexdigest()
     return identify(contract, replace(delivery, batch_id=digest[:BATCH_ID_DIGITS]), run)
 
 
 def judge_replay(session: Session, store: Store, batch: Batch, run: Run) -> PreparedBatch:
-    """Archives and judges a replay; its commit marks the records that land as replayed."""
+    """Archives and judges a replay; its commit marks the records that land as replayed.
+
+    Raises CommitConflict when records of this very replay have landed meanwhile. One that came to nothing may come
+    again, under another contract.
+    """
     with archiving(store, batch, run):
-        return judge(session, store, batch, run, replayed="ops.replayed")
+        prepared = judge(session, store, batch, run)
+    if prepared.base is not None and is_landed(store, batch) and _files_of(session, prepared.base, batch):
+        expect_new(store, prepared)
+    return prepared
 
 
 def _apply_mended(session: Session, contract: Contract, mended: Path) -> None:
@@ -220,10 +260,9 @@ def _apply_mended(session: Session, contract: Contract, mended: Path) -> None:
     )
 
 
-def _files_of(session: Session, store: Store, batch: Batch) -> tuple[DataFile, ...]:
-    """Gives the raw files that hold rows of a batch."""
-    found = read_version(store, raw_name(batch.contract))
-    if found is None or not found.files:
+def _files_of(session: Session, found: TableVersion, batch: Batch) -> tuple[DataFile, ...]:
+    """Gives the files of a version of raw that hold rows of a batch."""
+    if not found.files:
         return ()
     paths = ", ".join(literal(file.path) for file in found.files)
     rows = session.rows(

@@ -12,6 +12,7 @@ PULL = "pull"  # the kind of a delivery that is pages of an API, one after the o
 POSTED = "posted"  # the kind of one that is a segment of the spool: rows of many senders, each a JSON text on a line
 STREAM = "stream"  # the kind of one that is messages of a topic
 ALONE = {POSTED, STREAM}  # kinds whose records have nothing to do with each other: what one lacks, no other answers for
+REPLAY = "replay"  # the kind of one that is records of an earlier delivery, which were refused then
 CAPTURE = "capture"  # the kind of a delivery that is changes of a table
 
 Fate = Literal["landed", "held", "refused"]
