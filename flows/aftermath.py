@@ -13,6 +13,7 @@ from flows.verdicts import newest_gates
 from lake.catalogue import restricted_of, show_release
 from lake.engine import Session
 from lake.errors import DeliveryError, SluiceError
+from lake.ledger import write_events
 from lake.operations import show_operations
 from lake.releases import Release, current_release
 from reports.alerts import find_alerts, is_about_platform
@@ -24,9 +25,13 @@ RUN_FAILED = "run_failed"  # the rule that tells of failed runs, in a project th
 
 @contextmanager
 def after_run(job: Job) -> Iterator[Job]:
-    """Gives the job with a new session that sees the lake as readers do: the run's own may be what failed."""
+    """Gives the job, written down so far, with a new session that sees the lake as readers do.
+
+    The run's own session may be what failed.
+    """
     restricted = restricted_of(list(job.project.contracts().values()))
     with Session(job.settings.limits, job.store) as session:
+        write_down(job, session)
         show_operations(session, job.store, restricted.received)
         release = current_release(session, job.store)
         if release is not None:
@@ -37,7 +42,7 @@ def after_run(job: Job) -> Iterator[Job]:
 def show_news(job: Job) -> None:
     """Writes down what was noted since, and shows it."""
     if job.run.events:
-        write_down(job, job.session)
+        write_events(job.session, job.store, job.run)
         show_operations(job.session, job.store, restricted_of(list(job.project.contracts().values())).received)
 
 

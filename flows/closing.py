@@ -6,11 +6,10 @@ from flows.aftermath import after_run, draw_standing_pages, show_news, tell_fail
 from flows.held_pages import mark_held_pages
 from flows.interrupts import is_interrupt
 from flows.job import Job
-from flows.journal import write_down
 from flows.outcome import GateOutcome, Outcome
 from lake.catalogue import write_catalogue
-from lake.engine import Session
 from lake.errors import SluiceError
+from lake.ledger import write_events
 from lake.releases import Release, current_release
 
 
@@ -60,14 +59,12 @@ def _is_unfit(failure: BaseException | None) -> bool:
 
 
 def _write_out(job: Job, told: Exception | None) -> Release | None:
-    with Session(job.settings.limits, job.store) as session:
-        write_down(job, session)
     with after_run(job) as after:
         tell_platform(after, told)
         show_news(after)
         mark_held_pages(after)
         draw_standing_pages(after)
-        write_down(after, after.session)
+        write_events(after.session, after.store, after.run)
         write_catalogue(after.session, job.store, _lake_file(job), list(job.project.contracts().values()))
         return current_release(after.session, job.store)
 

@@ -43,6 +43,7 @@ class Session:
     def __init__(self, limits: EngineLimits, store: Store | None = None) -> None:
         """Opens an empty database whose spill files live in a folder of its own, and which can reach a lake."""
         self._place = "" if store is None else store.uri
+        self._shown: dict[str, str] = {}
         self._folder = Path(tempfile.mkdtemp(prefix="sluice-", dir=limits.spill_dir))
         self._connection = duckdb.connect(
             ":memory:",
@@ -71,6 +72,13 @@ class Session:
         """Runs one or more statements for their effect."""
         with _translated(self._place):
             self._connection.execute(sql, parameters)
+
+    def show(self, views: Mapping[str, str]) -> None:
+        """Makes views, each after those it reads, of names nothing else gives; one that stands so already stays."""
+        for name, sql in views.items():
+            if self._shown.get(name) != sql:
+                self.execute(f"create or replace view {name} as {sql}")
+                self._shown[name] = sql
 
     def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """Gives all rows of a small result."""

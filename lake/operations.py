@@ -7,7 +7,7 @@ it.
 from collections.abc import Mapping, Sequence
 
 from lake.engine import Session, literal, quote
-from lake.ledger import events_sql, latest_batches_sql
+from lake.ledger import EVENT_SCHEMA, events_sql, latest_batches_sql
 from lake.platform_views import DESCRIBED, MEASURED, platform_views
 from lake.quarantine import quarantine_view_sql
 from lake.releases import releases_sql
@@ -15,6 +15,8 @@ from lake.schema_views import contract_drift, schema_history
 from lake.table_versions import Store
 
 MASK = "***"
+EVENTS_SHOWN = "ops._events"  # in sessions only; its columns stay, whatever another Sluice may add beneath meanwhile
+EVENT_COLUMNS = ", ".join(quote(name) for name in EVENT_SCHEMA.names)
 RECORD_KINDS = (  # events that have a view of their own
     *("check-evaluated", "metric-measured", "lineage-traced", "alert-told", "schema-changed", "schema-drifted"),
     *("contract-drifted", "contract-agreed"),
@@ -24,9 +26,21 @@ RECORD_KINDS = (  # events that have a view of their own
 
 def operator_views(store: Store, restricted: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Gives the views of `ops` by name; `restricted` are the received names of restricted fields, by source."""
+    return _views_over(events_sql(store), store, restricted)
+
+
+def show_operations(session: Session, store: Store, restricted: Mapping[str, Sequence[str]]) -> None:
+    """Makes the newest state of every `ops` view readable in the session.
+
+    A run shows it several times, mostly because there are new events: only what the others read them from is made anew.
+    """
+    session.show({EVENTS_SHOWN: f"select {EVENT_COLUMNS} from ({events_sql(store)})"})
+    session.show(_views_over(f"from {EVENTS_SHOWN}", store, restricted))
+
+
+def _views_over(events: str, store: Store, restricted: Mapping[str, Sequence[str]]) -> dict[str, str]:
     quarantine = f"select * replace ({_masked(restricted)} as raw_data) from ({quarantine_view_sql(store)})"
-    events, releases = events_sql(store), releases_sql(store)
-    latest = latest_batches_sql(store)
+    releases, latest = releases_sql(store), latest_batches_sql(store)
     batches = f"select * exclude (attempt_id, contract_digest, file_state) from ({latest})"
     return {
         "ops.ingestion_log": batches,
@@ -45,12 +59,6 @@ def operator_views(store: Store, restricted: Mapping[str, Sequence[str]]) -> dic
         "ops.releases": _releases(releases),
         **platform_views(releases, events),
     }
-
-
-def show_operations(session: Session, store: Store, restricted: Mapping[str, Sequence[str]]) -> None:
-    """Makes the newest state of every `ops` view readable in the session."""
-    for name, sql in operator_views(store, restricted).items():
-        session.execute(f"create or replace view {name} as {sql}")
 
 
 def _masked(restricted: Mapping[str, Sequence[str]]) -> str:
