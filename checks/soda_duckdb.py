@@ -25,6 +25,8 @@ from soda.sampler.sample_ref import SampleRef  # noqa: E402
 from soda.sampler.sampler import Sampler  # noqa: E402
 from soda.scan import Scan  # noqa: E402
 
+from checks.soda_yaml import SuiteParser  # noqa: E402
+
 sys.modules["soda.data_sources.duckdb_data_source"] = sys.modules[__name__]
 
 LAKE = "lake"
@@ -235,6 +237,10 @@ class GateScan(Scan):  # type: ignore[misc]  # Soda ships no types
         self.sampler = KeepingSampler()
         self._configuration.samples_limit = SAMPLE_ROWS
         self._variables = {"NOW": now.isoformat()}
+
+    def _parse_sodacl_yaml_str(self, sodacl_yaml_str: str, file_path: str | None = None) -> None:
+        parser = SuiteParser(self._sodacl_cfg, self._logs, file_path, self._data_source_name)
+        parser.parse_sodacl_yaml_str(sodacl_yaml_str)
 
     def connect(self, connection: LakeConnection) -> None:
         self.add_duckdb_connection(connection, LAKE)
