@@ -2,8 +2,8 @@
 
 The fast way trusts that every record is one line, and proves it: header + records read + records refused must equal the
 number of lines in the file. Where that fails (line breaks inside quotes, blank lines, a quote that is never closed,
-mixed line ends), the careful way finds the records by the parity of their quotes and reads them again, each with its
-own line.
+mixed line ends), the careful way finds the records by the quotes that open and close fields and reads them again, each
+with its own line. A quote in the middle of a field is a character like any other, in both ways.
 """
 
 import csv
@@ -32,6 +32,7 @@ BROKEN_RULES = {
     "CAST": ("unreadable", "DATA_FORMAT_ERROR", "The line cannot be read."),
 }
 STRAY_RETURN = ("stray-carriage-return", "DATA_FORMAT_ERROR", "A carriage return stands outside quotes.")
+INSIDE = '(?:[^"]|"")*'  # what may stand between the quotes of a field
 UNCLOSED = ("broken-quotes", "DATA_FORMAT_ERROR", "A quote is opened and never closed.")
 
 
@@ -71,14 +72,15 @@ class DelimitedReading:
         return self._by_record(session, loaded)
 
     def careful(self, session: Session) -> "DelimitedReading":
-        """Gives the reading that finds records by the parity of their quotes."""
+        """Gives the reading that finds records by the quotes that open and close fields."""
         load_lines(session, _with_line_feeds(self.file, session.scratch), f"{self.prefix}_lines", ends="\n")
         _set_bad_encoding_aside(session, self.prefix)
+        _find_turns(session, self.prefix, self.delimiter)
         for _ in range(MOST_ROUNDS):
             _find_records(session, self.prefix, self.header_lines)
             if not _set_unclosed_aside(session, self.prefix):
                 break
-        _set_stray_returns_aside(session, self.prefix, self.delimiter)
+        _set_unsound_aside(session, self.prefix, self.delimiter)
         target = session.scratch / f"{Path(self.prefix).name}.records.csv"
         reader = session.reader(f"select text from {self.prefix}_records order by ordinal")
         write_texts(target, b"", (batch.column(0) for batch in reader))
@@ -234,18 +236,49 @@ def _with_line_feeds(file: WorkingFile, scratch: Path) -> Path:
     return target
 
 
+def _patterns(delimiter: str) -> tuple[str, str, str]:
+    """Gives patterns: of a field, of a line that leaves a quote open, and of one that leaves it open if it was."""
+    mark, spaces = re.escape(delimiter), "" if delimiter == " " else " *"  # DuckDB takes spaces around quotes
+    field = f'(?:{spaces}"{INSIDE}"{spaces}|{spaces}(?:[^" {mark}\\r\\n][^{mark}\\r\\n]*)?)'
+    rest = f'(?:[^" {mark}][^{mark}]*)?{mark}'
+    opens = f'(?:{spaces}(?:"{INSIDE}"{spaces})?{rest})*{spaces}"{INSIDE}'
+    return field, opens, f'{INSIDE}(?:"{spaces}{rest}{opens})?'
+
+
+def _find_turns(session: Session, prefix: str, delimiter: str) -> None:
+    """Creates `<prefix>_turns`: for each line whether a quote is open behind it, if none and if one was open before."""
+    _, opens, goes_on = _patterns(delimiter)
+    session.execute(
+        f"""
+        create or replace table {prefix}_turns as
+        select
+            line,
+            contains(text, '"') and regexp_full_match(text, {literal(opens)}) as opens,
+            not contains(text, '"') or regexp_full_match(text, {literal(goes_on)}) as goes_on,
+        from {prefix}_lines
+        """
+    )
+
+
 def _find_records(session: Session, prefix: str, header_lines: int) -> None:
     """Creates `<prefix>_records` (`ordinal`, `line`, `text`) from the lines that are not set aside.
 
-    A record goes on while its quotes are open. Blank lines between records are no records.
+    A record goes on while a quote is open; blank lines between records are none. A line that opens or closes whatever
+    was before settles that; from there on the lines that turn it are counted.
     """
     session.execute(
         f"""
         create or replace table {prefix}_parity as
-        select line, sum(quotes) over (order by line) % 2 = 1 as is_open
+        select
+            line,
+            (turns + coalesce(last_value(settled ignore nulls) over (order by line), 0)) % 2 = 1 as is_open,
         from (
-            select line, strlen(text) - strlen(replace(text, '"', '')) as quotes from {prefix}_lines
-            where line > {header_lines} and line not in (select _line from {prefix}_aside)
+            select line, turns, case when opens = goes_on then (opens::int + turns) % 2 end as settled
+            from (
+                select line, opens, goes_on, sum((opens and not goes_on)::int) over (order by line) as turns
+                from {prefix}_turns
+                where line > {header_lines} and line not in (select _line from {prefix}_aside)
+            )
         );
         create or replace table {prefix}_starts as
         select line, is_open, sum(starts) over (order by line) as record
@@ -294,12 +327,11 @@ def _set_bad_encoding_aside(session: Session, prefix: str) -> None:
     )
 
 
-def _set_stray_returns_aside(session: Session, prefix: str, delimiter: str) -> None:
-    """Moves records with a carriage return where fields do not hold it out of the way: the parser loses count there."""
-    plain = re.escape(delimiter)
-    field = f'(?:"(?:[^"]|"")*"|[^"{plain}\\r]*)'
-    sound = f"regexp_full_match(text, {literal(f'{field}(?:{plain}{field})*')})"
-    stray = f"contains(text, chr(13)) and not {sound}"
+def _set_unsound_aside(session: Session, prefix: str, delimiter: str) -> None:
+    """Moves records that are not fields between delimiters out of the way: the parser loses count there."""
+    field, _, _ = _patterns(delimiter)
+    sound = f"regexp_full_match(text, {literal(f'{field}(?:{re.escape(delimiter)}{field})*')})"
+    stray = f"(contains(text, '\"') or contains(text, chr(13))) and not {sound}"
     is_outside = "contains(regexp_replace(text, '\"[^\"]*\"', '', 'g'), chr(13))"
     words = [
         f"case when {is_outside} then {literal(out)} else {literal(within)} end"
