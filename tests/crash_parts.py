@@ -12,8 +12,8 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -32,12 +32,13 @@ from lake.releases import current_release
 from lake.run import Event, begin_run, system_clock
 from lake.settings import Settings
 from lake.table_versions import Store
-from tests.store_parts import copy_lake, move_lake, open_catalogue
+from tests.store_parts import copy_lake, lake_keys, move_lake, open_catalogue
 from tests.warm_parts import WarmProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = EngineLimits(memory="300MB", threads=2)
 LONGEST_RUN_SECONDS = 120
+EACH = -1  # in place of the number of a moment
 WRITES = {  # what changes anything in a lake, by the file it stands in: ours, and deltalake's `table.py`
     "engine.py": {"copy_parquet", "write_database"},
     "catalogue.py": {"_write_views"},
@@ -289,8 +290,13 @@ def watch(folder: Path, how: str) -> dict[str, Any]:
     """Reads every lake below a folder, through `lake.duckdb` and through the release, until told to stop."""
     reads = 0
     wrong: list[str] = []
+    last: dict[Path, object] = {}
     while not (folder / "stop-reading").exists():
         for catalogue in folder.glob("[!.]*/lake/data/lake.duckdb"):
+            state = _readable(catalogue)
+            if last.get(catalogue) == state:
+                continue
+            last[catalogue] = state
             for read in (_read_catalogue, _read_release):
                 try:
                     found = read(catalogue.parents[2])
@@ -301,8 +307,16 @@ def watch(folder: Path, how: str) -> dict[str, Any]:
                 reads += found is not None
                 if found is not None and not _is_whole(found, how):
                     wrong.append(f"{catalogue.parents[2].name} {read.__name__} {found}")
-        time.sleep(0.05)  # as long as a read takes: else readers have a core to themselves
+        time.sleep(0.1)  # as long as a read takes: else readers have a core to themselves
     return {"reads": reads, "wrong": wrong}
+
+
+def _readable(catalogue: Path) -> object:
+    """Gives all that can change what a reader of a lake finds, or None where the test is through with it."""
+    folder = catalogue.parents[2]
+    with suppress(FileNotFoundError):
+        return catalogue.stat().st_mtime_ns, [key for key in lake_keys(store_of(folder)) if "/_delta_log/" in key]
+    return None
 
 
 def _is_whole(found: tuple[Any, ...], how: str) -> bool:
@@ -347,14 +361,17 @@ def at_event(place: int, act: Callable[[], object]) -> Callable[[Event], None]:
 
 @contextmanager
 def at_write(place: int, act: Callable[[], object]) -> Iterator[list[str]]:
-    """Does something at the n-th moment right before or right after a write; gives all these moments as they pass."""
+    """Does something at the n-th moment right before or right after a write, or at each; gives the moments so far.
+
+    A moment reads `before create_write_transaction raw/orders`.
+    """
     moments: list[str] = []
 
     def profile(frame: FrameType, event: str, _argument: object) -> None:
         file, name = frame.f_code.co_filename, frame.f_code.co_name
         if event in ("call", "return") and name in WRITES.get(file.rsplit("/", 1)[-1], ()):
-            moments.append(f"{'before' if event == 'call' else 'after'} {name}")
-            if len(moments) == place:
+            moments.append(f"{'before' if event == 'call' else 'after'} {name} {_written(frame.f_locals)}".rstrip())
+            if place in (len(moments), EACH):
                 sys.setprofile(None)
                 act()
                 sys.setprofile(profile)
@@ -364,6 +381,17 @@ def at_write(place: int, act: Callable[[], object]) -> Iterator[list[str]]:
         yield moments
     finally:
         sys.setprofile(None)
+
+
+def _written(values: Mapping[str, Any]) -> str:
+    """Gives the table that a write is about, as its last two folders, or nothing where it is about none."""
+    place = values.get("folder") or getattr(values.get("self"), "table_uri", None) or values.get("table_uri") or ""
+    return "/".join(str(place).rstrip("/").split("/")[-2:])
+
+
+def first_write(writes: Sequence[str], moment: str) -> int:
+    """Gives the number of the first moment that begins so."""
+    return next(number for number, each in enumerate(writes, 1) if each.startswith(moment))
 
 
 def kill_myself() -> None:

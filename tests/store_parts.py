@@ -1,6 +1,7 @@
 """A real S3 server for tests, a bucket for each, and lakes in them."""
 
 import json
+import os
 import re
 import secrets
 import socket
@@ -22,6 +23,7 @@ from lake.objects import Objects
 from lake.settings import Settings
 from lake.table_versions import Store
 
+ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 KEY_ID, SECRET = "AKIATESTSLUICE", "planted/secret+of the=bucket"
 
@@ -38,8 +40,9 @@ both_at_length = pytest.mark.parametrize("store", IN_BUCKET_AT_LENGTH, indirect=
 def serving_s3() -> Iterator[str]:
     """Gives the address of an S3 server in a process of its own."""
     port = free_port()
-    command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "tests.s3_server", str(port)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MOTO_DISABLE_GLOBAL_CORS": "true"}
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for(server, port)
         yield f"http://127.0.0.1:{port}"

@@ -83,12 +83,17 @@ def write_project(folder: Path) -> None:
     shutil.copy(find_invoices(), folder / "incoming")
 
 
-@pytest.fixture(scope="module", params=IN_BUCKET_AT_LENGTH)
+# What a run on a bucket takes long for, and what of it is another way than on a folder: reading, landing, replacing.
+both_lakes = pytest.mark.parametrize("opened", IN_BUCKET_AT_LENGTH, indirect=True)
+in_a_folder = pytest.mark.parametrize("opened", ["local"], indirect=True)
+
+
+@pytest.fixture(scope="module")
 def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Shop, dict[str, Any]]:
     """The shop after its first run, with what that run said, its lake in a folder or a bucket; to be read only."""
     folder = tmp_path_factory.mktemp("any") / "shop"
     write_project(folder)
-    if request.param == "s3":
+    if getattr(request, "param", "local") == "s3":
         put_in_bucket(folder, request.getfixturevalue("s3_endpoint"))
     shop = Shop(folder)
     return shop, shop.run()
@@ -134,6 +139,7 @@ def published(shop: Shop, key: str, table: str, *columns: str) -> dict[Any, tupl
     return {row[key]: tuple(row[column] for column in columns) for row in rows}
 
 
+@both_lakes
 def test_any_project_runs_with_nothing_of_sales_in_it(opened: tuple[Shop, dict[str, Any]]) -> None:
     """The first run publishes this project's tables and draws its page; no name of another project appears."""
     shop, told = opened
@@ -146,6 +152,7 @@ def test_any_project_runs_with_nothing_of_sales_in_it(opened: tuple[Shop, dict[s
     assert not re.search(r"sales_daily|stg_sales|revenue_inr|₹", page)
 
 
+@in_a_folder
 def test_any_project_ledger_accounts_for_every_line(opened: tuple[Shop, dict[str, Any]], lines: pl.DataFrame) -> None:
     """The 30 000 lines read are accepted, quarantined or duplicate, in the numbers counted in the file."""
     shop, told = opened
@@ -160,6 +167,7 @@ def test_any_project_ledger_accounts_for_every_line(opened: tuple[Shop, dict[str
     assert shop.total("count(*)", "ops.quarantine") == counts[2] + counts[3]
 
 
+@both_lakes
 def test_any_project_daily_revenue_is_that_of_the_file(
     opened: tuple[Shop, dict[str, Any]], lines: pl.DataFrame
 ) -> None:
@@ -178,6 +186,7 @@ def test_any_project_daily_revenue_is_that_of_the_file(
     assert published(opened[0], "invoiced_on", "marts.revenue_daily", *columns) == expected
 
 
+@in_a_folder
 def test_any_project_products_are_those_of_the_file(opened: tuple[Shop, dict[str, Any]], lines: pl.DataFrame) -> None:
     """Each product has its pieces and pounds; postage, fees and manual entries are no products."""
     pieces = pl.col("pieces")
@@ -193,6 +202,7 @@ def test_any_project_products_are_those_of_the_file(opened: tuple[Shop, dict[str
     assert not {"POST", "M", "D", "C2", "DOT", "AMAZONFEE"} & found.keys()
 
 
+@in_a_folder
 def test_any_project_customers_are_those_of_the_file(opened: tuple[Shop, dict[str, Any]], lines: pl.DataFrame) -> None:
     """Each known customer, written 12923.0 and read as 12923, has the invoices and pounds that are his."""
     invoices = pl.col("InvoiceNo").filter(~pl.col("InvoiceNo").str.starts_with("C")).n_unique()
@@ -200,6 +210,7 @@ def test_any_project_customers_are_those_of_the_file(opened: tuple[Shop, dict[st
     assert published(opened[0], "customer_id", "marts.customers", "invoice_count", "revenue_gbp") == expected
 
 
+@in_a_folder
 def test_any_project_returns_are_those_of_the_file(opened: tuple[Shop, dict[str, Any]], lines: pl.DataFrame) -> None:
     """Negative quantities of products are returns, cancelled invoices among them, with their pieces and pounds."""
     back = lines.filter(pl.col("is_product") & (pl.col("pieces") < 0))
@@ -213,6 +224,7 @@ def test_any_project_returns_are_those_of_the_file(opened: tuple[Shop, dict[str,
     } == expected
 
 
+@in_a_folder
 def test_any_project_second_run_changes_nothing(shop: Shop) -> None:
     """The same folder again lands no batch, builds no table and publishes no release."""
     told = shop.run()
@@ -235,6 +247,7 @@ def deliver_late(shop: Shop) -> None:
         out.writerow([number, "99999", "LATE TEAPOT", "2", at, "7.25", *customer])
 
 
+@both_lakes
 def test_any_project_late_file_rebuilds_only_its_month(shop: Shop) -> None:
     """A corrected line of March rebuilds March in the marts kept by month, and moves the totals by what it brings."""
     before = shop.total("sum(revenue_gbp)", "marts.revenue_daily")
@@ -253,6 +266,7 @@ def test_any_project_late_file_rebuilds_only_its_month(shop: Shop) -> None:
     assert shop.sql(f"from {other_months} order by invoiced_on") == untouched
 
 
+@in_a_folder
 def test_any_project_release_goes_back_and_on(shop: Shop) -> None:
     """A diff counts what the late file changed; a rollback shows the old figures and holds; resume builds on."""
     query = ("sum(revenue_gbp)", "marts.revenue_daily")
@@ -274,6 +288,7 @@ def test_any_project_release_goes_back_and_on(shop: Shop) -> None:
     assert shop.total(*query) == second
 
 
+@in_a_folder
 def test_any_project_mended_records_land(shop: Shop) -> None:
     """Two lines without a price get one: they land, once, and the marts grow by exactly their amounts."""
     before = shop.total("sum(revenue_gbp)", "marts.revenue_daily")
@@ -292,6 +307,7 @@ def test_any_project_mended_records_land(shop: Shop) -> None:
     assert shop.total("sum(revenue_gbp)", "marts.revenue_daily") - before == gained
 
 
+@both_lakes
 def test_any_project_batch_lands_again_under_a_mended_contract(shop: Shop) -> None:
     """When what costs nothing is a sale after all, the archived bytes give these lines too; money stays the same."""
     before = shop.total("sum(revenue_gbp)", "marts.revenue_daily")
@@ -318,6 +334,7 @@ def test_any_project_contract_alone_lands_and_can_be_asked(tmp_path: Path) -> No
     assert shop.run()["is_new_release"] is False
 
 
+@in_a_folder
 def test_any_project_slip_is_told_in_one_line(shop: Shop) -> None:
     """A mart that is not there and a column that is not there: exit code 1, one line, the place and the cure."""
     wrong = shop.call("run", "-q", "revenue_dayly")

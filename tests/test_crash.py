@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
@@ -21,6 +20,7 @@ from tests.crash_parts import (
     catalogue_state,
     copy_shop,
     deliver,
+    first_write,
     lake_state,
     make_shop,
     readers_watching,
@@ -28,18 +28,11 @@ from tests.crash_parts import (
     start_run,
     store_of,
 )
+from tests.moment_parts import Place, moments_of, new_lakes, one_of_each
 from tests.store_parts import IN_BUCKET_AT_LENGTH, in_a_folder, lake_keys, put_in_bucket
 
 AT_ONCE = 2  # processes dying side by side, each on a lake of its own
 LONGEST_DELAY_SECONDS = 0.5  # a run takes about as long after its first file
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where to die: at the n-th event, the n-th moment before or after a write, n files or seconds after the first."""
-
-    kind: Literal["event", "write", "files", "seconds"]
-    number: float
 
 
 @dataclass(frozen=True)
@@ -133,49 +126,43 @@ def compare(lake: Path, given: Scene, place: Place) -> list[str]:
     return differing + [f"{place}: {name} of lake.duckdb" for name, rows in found.items() if read[name] != rows]
 
 
-def write_places(given: Scene, step: int = 1) -> list[Place]:
-    """The moments before and after each write, or every n-th of them."""
-    return [Place("write", number) for number in range(1, len(given.writes) + 1, step)]
-
-
-def test_crash_then_rerun_gives_the_undisturbed_lake(tmp_path: Path, next_run: Scene) -> None:
-    """Killed at six places all over a run, among them in the middle of a landing and of a publication."""
+def test_crash_then_rerun_gives_the_undisturbed_lake(tmp_path: Path, where: str | None, next_run: Scene) -> None:
+    """Killed in the middle of a landing and of a publication; in a folder, where it takes no time, also between."""
     quarantined = next(n for n, event in enumerate(next_run.events, 1) if event.kind == "records-quarantined")
-    published = next(n for n, event in enumerate(next_run.events, 1) if event.kind == "release-published")
-    named = [
+    places = [
+        Place("write", first_write(next_run.writes, "before add_columns")),
+        Place("write", first_write(next_run.writes, "before create_write_transaction marts/by_zone")),
         Place("event", quarantined),
-        Place("event", published),
-        Place("write", next_run.writes.index("before add_columns") + 1),
-        Place("write", next_run.writes.index("after write_database") + 1),
+        Place("write", first_write(next_run.writes, "after write_database")),
     ]
-    commits = [n for n, moment in enumerate(next_run.writes, 1) if moment == "before create_write_transaction"]
-    check_crashes(tmp_path, next_run, [*named, *(Place("write", n) for n in commits[-4:-2])])
+    check_crashes(tmp_path, next_run, places if where is None else places[:2])
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @in_a_folder
-def test_crash_before_and_after_every_write(tmp_path: Path, next_run: Scene) -> None:
-    """Killed right before and right after everything a run writes."""
-    assert len(next_run.writes) >= 40
-    check_crashes(tmp_path, next_run, write_places(next_run))
+def test_crash_whatever_the_lake_holds(tmp_path: Path, next_run: Scene) -> None:
+    """Killed wherever a run has written something more: after every write, and so before the next and at every event.
+
+    Each write leaves another lake behind; nothing between two of them does, steps and checks included.
+    """
+    moments = new_lakes(moments_of(copy_shop(next_run.begun, tmp_path / "moments")))
+    written = {moment.name for moment in moments}
+    assert {name for name in next_run.writes if name.startswith("after")} <= written
+    assert len(moments) >= 24
+    check_crashes(tmp_path, next_run, [moment.place for moment in moments])
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @in_a_folder
 def test_crash_of_the_first_run_ever(tmp_path: Path, first_run: Scene) -> None:
-    """Killed while every table is being made for the first time."""
-    check_crashes(tmp_path, first_run, write_places(first_run, 3))
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(600)
-@in_a_folder
-def test_crash_between_any_two_steps(tmp_path: Path, next_run: Scene) -> None:
-    """Killed at the end of every step."""
-    ends = [n for n, event in enumerate(next_run.events, 1) if event.kind == "step-finished"]
-    check_crashes(tmp_path, next_run, [Place("event", n) for n in ends])
+    """Killed when a table has just been made, is still empty, or has its first rows: every table once."""
+    moments = new_lakes(moments_of(copy_shop(first_run.begun, tmp_path / "moments")))
+    made = one_of_each(moment for moment in moments if moment.name.startswith("after create"))
+    assert {name for name in first_run.writes if name.startswith("after create ")} <= {moment.name for moment in made}
+    assert len(made) >= 16
+    check_crashes(tmp_path, first_run, [moment.place for moment in made])
 
 
 @pytest.mark.soak
@@ -184,6 +171,6 @@ def test_crash_between_any_two_steps(tmp_path: Path, next_run: Scene) -> None:
 def test_crash_at_any_moment(tmp_path: Path, next_run: Scene) -> None:
     """Killed from outside, at moments nobody chose: at the n-th file in the lake, and at random."""
     chance = random.Random(20261121)
-    places = [Place("files", n) for n in (2, 5, 9, 13, 17, 22, 27, 32)]
-    places += [Place("seconds", round(chance.uniform(0, LONGEST_DELAY_SECONDS), 4)) for _ in range(8)]
+    places = [Place("files", n) for n in (2, 7, 13, 19, 27)]
+    places += [Place("seconds", round(chance.uniform(0, LONGEST_DELAY_SECONDS), 4)) for _ in range(5)]
     check_crashes(tmp_path, next_run, places)

@@ -17,7 +17,7 @@ from lake.schemas.drift import schema_drift
 from tests.schema_parts import drafted, land_csv, land_json
 
 Values = st.SearchStrategy[Any]
-FEW, MANY = 8, 300
+FEW, MANY = 8, 80
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r", exclude_categories=("Cs", "Cc")), min_size=1)
 NAMES = ["id", "orderNo", "unit_price", "Region", "note", "select", "E-mail", "größe", "x1", "createdAt"]

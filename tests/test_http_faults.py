@@ -360,7 +360,7 @@ def test_http_faults_by_chance_lose_nothing(tmp_path: Path, api: Api, way: str) 
     """Every way of paging through hundreds of faults at random places, in batches of any size: every record once."""
     chance = random.Random(20261121)
     kinds = [PASSING[name] for name in ("429", "503", "500", "cut", "bad-gzip")]
-    for round_ in range(60):
+    for round_ in range(30):
         count = chance.choice((0, 1, 9, 10, 11, 30, 95, 230))
         api.records = readings(count)
         api.plan = [GOOD if chance.random() < 0.6 else chance.choice(kinds) for _ in range(60)]

@@ -101,7 +101,7 @@ def check_sequence(arrivals: list[tuple[bool, list[Row]]]) -> None:
             assert set(lab.run().values()) == {"unchanged"}
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batches)
 def test_incremental_equals_full(arrivals: list[tuple[bool, list[Row]]]) -> None:
     """Late rows, rows without a month, rows that replace others and rewritten tables all give equal digests."""
@@ -110,7 +110,7 @@ def test_incremental_equals_full(arrivals: list[tuple[bool, list[Row]]]) -> None
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batches)
 def test_incremental_equals_full_for_long(arrivals: list[tuple[bool, list[Row]]]) -> None:
     """The same over many more sequences."""

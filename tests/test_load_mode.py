@@ -12,7 +12,7 @@ from lake.errors import ContractError
 from lake.odcs.reader import read_contract
 from lake.table_versions import Store
 from lake.tables import read_version
-from tests.crash_parts import HEADER, at_write, copy_shop, deliver, lake_state, run_here, start_run
+from tests.crash_parts import HEADER, at_write, copy_shop, deliver, first_write, lake_state, run_here, start_run
 from tests.landing_parts import SHOP, contract_with, land, raw_rows
 from tests.versions_parts import ask, contract_of, edit, simple_shop, sluice, sluice_said
 
@@ -188,7 +188,7 @@ def test_a_replacement_killed_while_it_lands_is_the_old_table_or_the_new(shop, t
         run(undisturbed)
     expected = lake_state(undisturbed)
     seen = set()
-    for place in range(1, writes.index("after create_write_transaction") + 3):
+    for place in range(1, first_write(writes, "after create_write_transaction") + 2):
         folder = copy_shop(shop, tmp_path / f"killed-{place}")
         child = start_run(folder, "--kill-at-write", str(place))
         child.communicate(timeout=120)

@@ -22,7 +22,7 @@ from lake.table_versions import Store
 from tests.landing_parts import SHOP, contract_with, land, quarantine_rows
 
 FEW = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
-MANY = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 TYPES = (
     "varchar", "bigint", "integer", "smallint", "tinyint", "decimal(12,2)", "decimal(4,4)", "decimal(38,6)",
     "decimal(3,0)", "double", "float", "boolean", "date", "timestamp", "timestamptz", "json",

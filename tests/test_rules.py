@@ -73,7 +73,6 @@ def released(shop: Path, session: Session) -> tuple[int, dict[str, int | None]]:
     return release.id, {name: table.version for name, table in release.tables.items()}
 
 
-@both_shops_at_length
 def test_rules_1_delta_is_the_only_state(shop: Path) -> None:
     """Without lake.duckdb nothing is lost: the next run makes it again, and no other DuckDB file is kept."""
     before = catalogue_state(shop)
@@ -83,7 +82,6 @@ def test_rules_1_delta_is_the_only_state(shop: Path) -> None:
     assert [path.name for path in shop.rglob("*.duckdb*")] == ["lake.duckdb"]
 
 
-@both_shops_at_length
 def test_rules_2_an_empty_batch_is_a_batch(shop: Path) -> None:
     """A header alone lands with zero counts, in a commit of its own, and lands once."""
     version = head(shop, "raw.orders")
@@ -96,7 +94,6 @@ def test_rules_2_an_empty_batch_is_a_batch(shop: Path) -> None:
     assert head(shop, "raw.orders") == version + 1
 
 
-@both_shops_at_length
 def test_rules_2_quarantine_without_its_raw_commit_does_not_count(shop: Path) -> None:
     """Refused rows of a run that died before the raw commit are seen by nobody; the next run gives them once."""
     project, store, run = open_project(shop), store_of(shop), begin_run("dying")
@@ -132,7 +129,6 @@ def test_rules_3_metadata_outlives_the_log(shop: Path) -> None:
     assert read_version(store, "raw.orders", 1) is not None
 
 
-@both_shops_at_length
 def test_rules_4_landing_again_is_asked_for(shop: Path) -> None:
     """A new contract alone lands nothing again: what is in raw stays as it was judged."""
     version = head(shop, "raw.orders")
@@ -194,7 +190,6 @@ def test_rules_7_a_head_ahead_of_the_release_is_taken_back(shop: Path) -> None:
     assert counts == []
 
 
-@both_shops_at_length
 def test_rules_7_a_rollback_holds_against_the_next_run(shop: Path) -> None:
     """After a rollback the next run lands and publishes nothing of what is held; resuming lets it."""
     store, first = store_of(shop), catalogue_state(shop)["by_month"]

@@ -255,7 +255,8 @@ def test_s3_lake_log_is_read_once_in_a_run(s3_endpoint: str, s3_store: Store) ->
 
 
 TABLES = ("raw/orders", "ops/quarantine", "marts/by_month", "_releases")
-CUTS = [(table, fault) for table in TABLES for fault in ("cut-after", "cut-before")]
+# Whether a commit was made whose answer never came is for each kind of table to find out; one not made is only missing.
+CUTS = [*((table, "cut-after") for table in TABLES), (TABLES[0], "cut-before")]
 
 
 @pytest.mark.parametrize(

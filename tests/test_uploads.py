@@ -324,7 +324,7 @@ def test_uploads_into_no_folder_are_an_error(tmp_path):
 def test_uploads_killed_anywhere_by_three_workers(shop):
     """Three workers that are killed again and again, while files arrive: in the end each order is there once."""
     names: list[str] = []
-    for turn in range(12):
+    for turn in range(8):
         children = [start(shop) for _ in range(3)]
         for number in range(4):
             names.append(f"t{turn:02}n{number}")

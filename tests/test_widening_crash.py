@@ -15,12 +15,14 @@ from tests.crash_parts import (
     catalogue_state,
     copy_shop,
     deliver,
+    first_write,
     lake_state,
     make_shop,
     run_here,
     start_run,
     store_of,
 )
+from tests.moment_parts import last_before_writes, moments_of, new_lakes, one_of_each
 from tests.versions_parts import ask, contract_of, edit
 
 WIDER = (
@@ -73,17 +75,20 @@ def die(begun: Path, folder: Path, place: int, expected: State) -> str:
 def test_a_run_killed_around_the_widening_ends_as_an_undisturbed_one(begun, undisturbed, tmp_path):
     """D2: killed before and after the commit that widens, a rerun gives the same lake; in between raw is whole."""
     expected, writes = undisturbed
-    first = writes.index("before create_write_transaction") + 1
+    first = first_write(writes, "before create_write_transaction")
     assert die(begun, tmp_path, first, expected) == "DECIMAL(12,2)"
     assert die(begun, tmp_path, first + 1, expected) == "DECIMAL(15,3)"
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_a_run_killed_at_any_write_ends_as_an_undisturbed_one(begun, undisturbed, tmp_path):
-    """D2: the same for every other write of that run."""
-    expected, writes = undisturbed
-    seen = {die(begun, tmp_path, place, expected) for place in range(1, len(writes) + 1, 2)}
+def test_a_run_killed_at_any_commit_ends_as_an_undisturbed_one(begun, undisturbed, tmp_path):
+    """D2: the same after the first commit of that run to each table, and before any."""
+    moments = new_lakes(moments_of(copy_shop(begun, tmp_path / "moments")))
+    commits = one_of_each(moment for moment in moments if moment.name.startswith("after create_write_transaction"))
+    tables = [moment.name.rpartition(" ")[2] for moment in commits]
+    assert {*tables} >= {"raw/orders", "ops/quarantine", "marts/by_month", "marts/by_zone", "data/_releases"}
+    seen = {die(begun, tmp_path, place, undisturbed[0]) for place in (1, *(moment.place.number for moment in commits))}
     assert seen == {"DECIMAL(12,2)", "DECIMAL(15,3)"}
 
 
@@ -128,7 +133,7 @@ def race(begun: Path, folder: Path, disturb: Callable[[Path], object], place: in
 
 def test_two_runs_that_widen_at_once_widen_once(begun, undisturbed, tmp_path):
     """D2: a run that finds the table widened when it comes to commit looks again, and goes on."""
-    place = undisturbed[1].index("before create_write_transaction") + 1
+    place = first_write(undisturbed[1], "before create_write_transaction")
     shop = race(begun, tmp_path, run_here, place)
     assert lake_state(shop) == undisturbed[0]
     assert amount_type(shop) == "DECIMAL(15,3)"
@@ -144,7 +149,7 @@ def test_a_landing_under_the_old_contract_meanwhile_is_not_lost(begun, undisturb
         assert run_here(folder).is_ok
         edit(contract_of(folder), *WIDER)
 
-    shop = race(begun, tmp_path, land_narrow, undisturbed[1].index("before create_write_transaction") + 1)
+    shop = race(begun, tmp_path, land_narrow, first_write(undisturbed[1], "before create_write_transaction"))
     for part in ("raw", "ledger", "staging", "by_month", "by_zone"):
         assert lake_state(shop)[part] == undisturbed[0][part], part
     assert amount_type(shop) == "DECIMAL(15,3)"
@@ -152,11 +157,12 @@ def test_a_landing_under_the_old_contract_meanwhile_is_not_lost(begun, undisturb
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_runs_at_every_event_of_a_widening_run_end_alike(begun, undisturbed, tmp_path):
-    """D2: a second whole run at every other event of the first changes nothing of what comes out."""
-    events: list = []
-    assert run_here(copy_shop(begun, tmp_path / "events"), observers=(events.append,)).is_ok
-    for place in range(1, len(events) + 1, 2):
+def test_runs_before_every_write_of_a_widening_run_end_alike(begun, undisturbed, tmp_path):
+    """D2: a second whole run at any event right before the first writes something changes nothing of what comes out."""
+    moments = moments_of(copy_shop(begun, tmp_path / "moments"))
+    events = last_before_writes(moment for moment in moments if moment.place.kind == "event")
+    assert len(events) >= 8
+    for place in (int(event.place.number) for event in events):
         shop = copy_shop(begun, tmp_path / f"shop-{place}")
         inner: list = []
         outer = run_here(shop, observers=(at_event(place, lambda: inner.append(run_here(shop))),))  # noqa: B023
