@@ -16,7 +16,7 @@ EXPORTS: Mapping[str, tuple[str, str]] = {
     "ingestion_logs.csv": ("ops.ingestion_log", "ended_at"),
     "alerts.csv": ("ops.alert_history", "at"),
 }
-FORMULA = r"^[=+\-@\t\r]"  # a spreadsheet runs text that begins so; an apostrophe in front stops it
+FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"  # a spreadsheet runs text that begins so; an apostrophe in front stops it
 
 
 def write_exports(job: Job, day: date, place: str) -> list[str]:

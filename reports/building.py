@@ -98,8 +98,9 @@ def shade(
 def compare_runs(
     result: Result, by: Column, keys: Sequence[Column], values: Sequence[Column], formatter: Formatter
 ) -> tuple[tuple[str, ...], tuple[ComparedLine, ...]]:
-    """Gives the runs in the order of the rows, and the newest compared with the one before."""
+    """Gives the runs in the order of the rows, and the newest compared with the one before, if there is one."""
     runs = tuple(dict.fromkeys(str(run) for run in result.values(by.name)))
+    is_alone = len(runs) <= 1
     after, before = (_by_key(result, by, keys, run) for run in (*runs, "", "")[:2])
     places = [result.position(column.name) for column in values]
 
@@ -109,7 +110,7 @@ def compare_runs(
             tuple(formatter.show(part, column.format) for part, column in zip(key, keys, strict=True)),
             tuple(formatter.show(value, column.format) for value, column in zip(old, values, strict=True)),
             tuple(formatter.show(value, column.format) for value, column in zip(new, values, strict=True)),
-            describe_change(old, new, values, formatter),
+            "" if is_alone else describe_change(old, new, values, formatter),
         )
 
     return runs, tuple(line(key) for key in dict.fromkeys((*after, *before)))

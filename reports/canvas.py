@@ -10,7 +10,7 @@ from reports.building import change_between, check_kind, compare_runs, draw_seri
 from reports.context import PageContext
 from reports.data import MOST_ROWS, Column, QueryDesk, Result
 from reports.figures import Chart, Choice, Comparison, Figure, Heat, Kpi, PageFigure, Table
-from reports.formats import Formatter
+from reports.formats import Formatter, literal_words
 from reports.links import page_link, page_targets
 from reports.selection import chosen_rows, chosen_words, first_choice, followed
 
@@ -20,7 +20,9 @@ MAIL_COLUMNS = 7  # of a table, the first ones, when the page does not say which
 
 
 class Medium(Protocol):
-    """Where figures are written to: the page, the mail or the plain text."""
+    """Where figures are written to: the page, the mail or the plain text, which alone has no markup."""
+
+    escaped: bool
 
     def draw(self, block: str, /, **subject: object) -> str:
         """Gives one figure or block as the medium writes it."""
@@ -34,6 +36,7 @@ class Canvas:
         """Takes the page's name, its data, what it is told, and the medium."""
         self._page, self._desk, self._context, self._medium = page, desk, context, medium
         self._formatter = Formatter(context.timezone, context.currency)
+        self._in_words = False
         self._charts: dict[str, Chart | Choice | None] = {}  # None: withheld
         self.figures: dict[str, Figure] = {}
         self.parts: list[tuple[str, str]] = []
@@ -54,7 +57,8 @@ class Canvas:
         if result.withheld:
             return "(withheld)"
         shown = column_of(result, column, format)
-        return self._formatter.show(result.first(column), shown.format)
+        written = self._formatter.show(result.first(column), shown.format)
+        return literal_words(written) if self._in_words else written
 
     def kpi(  # noqa: PLR0913  # what an author can say of a figure, by keyword
         self,
@@ -263,7 +267,11 @@ class Canvas:
         return self._write("finding", caller)
 
     def _write(self, block: str, caller: Caller) -> str:
-        lines = [line.strip() for line in str(caller()).strip().splitlines()]
+        self._in_words = self._medium.escaped
+        try:
+            lines = [line.strip() for line in str(caller()).strip().splitlines()]
+        finally:
+            self._in_words = False
         return self._medium.draw(block, text="\n".join(lines))
 
     def _sum(self, table_id: str, result: Result, names: Sequence[str], columns: Sequence[Column]) -> dict[str, str]:

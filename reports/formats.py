@@ -1,7 +1,8 @@
 """How values are written: money, counts, shares, dates and instants, alike on the page, in the mail and in the text.
 
 A format is a short string: `money:INR`, `count`, `number:4`, `percent`, `date`, `month`, `instant`, `seconds`, `bytes`,
-`outcome` or `text`. The page's own script (assets/formats.js) knows the same ones; a browser test holds the two equal.
+`outcome`, `sentence` (text with amounts in it) or `text`. The page's own script (assets/formats.js) knows the same
+ones; a browser test holds the two equal.
 """
 
 import re
@@ -14,13 +15,14 @@ from babel.numbers import format_compact_currency, format_compact_decimal, forma
 
 ABSENT = "–"
 NUMERIC = ("money", "count", "number", "percent", "seconds", "bytes")
-KINDS = (*NUMERIC, "date", "month", "instant", "outcome", "text")
+KINDS = (*NUMERIC, "date", "month", "instant", "outcome", "sentence", "text")
 MOST_DIGITS = 4  # of a float, whose further digits are rarely meant
 DECIMAL_PRECISION = 50  # decimal(38) and room for a shift by two
 KILOBYTE = 1024
 CURRENCIES = "inr|usd|eur|gbp|jpy|aed|sgd|chf|aud|cad"
 CURRENCY_SUFFIX = re.compile(rf"_({CURRENCIES})$")
 UNIT_SUFFIX = re.compile(rf"_({CURRENCIES}|at|on|ratio|seconds|name)$", flags=re.IGNORECASE)
+MARKDOWN = re.compile(r"[\\`*_~{}\[\]()#+.!|-]")  # markup of HTML is escaped by the templates
 BARE_AMOUNT = re.compile(rf"\b({CURRENCIES.upper()}) (-?\d++(?:\.\d++)?)(?!,?\d)")  # none whose digits are grouped
 
 
@@ -56,6 +58,11 @@ def _number_format(name: str, kind: pa.DataType, currency: str) -> str:
     if pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0):
         return "count"
     return f"number:{kind.scale}" if pa.types.is_decimal(kind) else "number"
+
+
+def literal_words(text: str) -> str:
+    """Gives a text as Markdown that is written letter by letter: data makes no link, picture or list."""
+    return MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def label(name: str) -> str:
@@ -111,7 +118,7 @@ class Formatter:
             return f"{in_zone(value, self.zone):%-d %b %Y, %H:%M:%S}"
         if isinstance(value, date):
             return f"{value:%b %Y}" if code == "month" else f"{value:%-d %b %Y}"
-        return str(value)
+        return self.words(str(value)) if code == "sentence" else str(value)
 
     def words(self, text: str) -> str:
         """Gives a sentence with its bare amounts (`INR 1234567.50`) written as money: ₹12,34,567.50."""

@@ -1,5 +1,6 @@
 """The three media of a page. Each writes figures with its own templates; words come in as Markdown."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDEST_TEXT = 40  # characters of one cell in the plain text
+LONG_TEXT = 24  # characters of one cell of the page that fit in a line
+BREAK = re.compile(r'(?<=[/_])(?=\w)|(?<=,)(?=["{[])')
+CHART_NAMES = {
+    "bar": "bar chart",
+    "across": "bar chart",
+    "stacked": "stacked bar chart",
+    "line": "line chart",
+    "area": "area chart",
+}
 
 
 class Media(Protocol):
@@ -46,7 +56,8 @@ def _close(text: str) -> str:
 
 def align(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     """Gives lines of cells in columns of equal width, numbers to the right."""
-    short = [[cell if len(cell) <= WIDEST_TEXT else cell[: WIDEST_TEXT - 1] + "…" for cell in row] for row in rows]
+    whole = [[" ".join(cell.split()) for cell in row] for row in rows]
+    short = [[cell if len(cell) <= WIDEST_TEXT else cell[: WIDEST_TEXT - 1] + "…" for cell in row] for row in whole]
     widths = [max(len(row[place]) for row in short) for place in range(len(right))]
     return "\n".join(
         "  ".join(
@@ -55,6 +66,11 @@ def align(rows: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
         ).rstrip()
         for row in short
     )
+
+
+def breakable(text: str) -> Markup | str:
+    """Gives a long text with places to go on in the next line: behind a stroke or comma, rather than anywhere."""
+    return text if len(text) <= LONG_TEXT else Markup("<wbr>").join(BREAK.split(text))
 
 
 def _environment(*, escaped: bool) -> Environment:
@@ -67,8 +83,10 @@ def _environment(*, escaped: bool) -> Environment:
     )
     environment.tests["numeric"] = is_numeric
     environment.filters["aligned"] = align
+    environment.filters["breakable"] = breakable
     environment.filters["close"] = _close
     environment.filters["markdown"] = _markdown
+    environment.globals["chart_names"] = CHART_NAMES
     environment.globals["outcomes"] = OUTCOMES
     return environment
 

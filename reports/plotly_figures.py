@@ -19,6 +19,7 @@ from reports.theme import DARK, FONTS, LIGHT, SERIES_COUNT, Palette
 HEIGHT, BAR_HEIGHT, AXIS_HEIGHT, LEAST_HEIGHT = 260, 34, 50, 180  # pixels
 LEGEND_COLUMNS, LEGEND_LINE = 4, 20  # entries in a line where there is little room, and its pixels
 GAP, ROOMY_COUNT = 0.25, 8  # of a category, left free by its bars; with fewer categories bars stay as narrow
+NAME_GAP = 9  # pixels between a chart and the names below it, which nought of the other axis would touch
 
 
 def build_figure(chart: Chart, formatter: Formatter) -> go.Figure:
@@ -112,7 +113,7 @@ def _layout(chart: Chart, formatter: Formatter) -> go.Layout:
     return go.Layout(
         template=_light_template(),
         height=_height(chart, len(shown)),
-        margin={"l": 8 if across else 56, "r": 8, "t": 8, "b": 32},
+        margin={"l": 8 if across else 56, "r": 8, "t": 8, "b": 36},
         barmode="stack" if chart.kind == "stacked" else "group",
         bargap=GAP if across else max(GAP, 1 - (1 - GAP) * len(chart.names) / ROOMY_COUNT),
         showlegend=len(shown) > 1,
@@ -133,7 +134,7 @@ def _name_axis(chart: Chart) -> dict[str, Any]:
         "type": "category",
         "showgrid": False,
         "tickangle": 0,
-        "ticklabelstandoff": 5,
+        "ticklabelstandoff": 5 if chart.kind == "across" else NAME_GAP,
         "tickmode": "array",
         "tickvals": [markup_free(name) for name in chart.names],
         "ticktext": [markup_free(name) for name in chart.categories],

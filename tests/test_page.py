@@ -268,7 +268,8 @@ def test_page_writes_data_as_text_never_as_markup(tmp_path: Path, session: Sessi
     body = "{{ table('Notes', query('select * from marts.notes')) }}"
     page = render_body(tmp_path, session, body)
     assert "<script>alert" not in page.html + page.mail_html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.html
+    assert "&lt;script&gt;alert(1)&lt;/<wbr>script&gt;" in page.html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.mail_html
     assert "a &amp; b" in page.mail_html
     assert read_parcel(page.html)["datasets"]["data-1"]["rows"][0][0] == "<script>alert(1)</script>"
 
@@ -402,11 +403,12 @@ def test_page_compares_the_newest_runs_first(tmp_path: Path, session: Session) -
 
 
 def test_page_with_one_run_compares_with_nothing(tmp_path: Path, session: Session) -> None:
-    """A first run has no other to be compared with, and everything in it is new."""
+    """A first run has no other to be compared with, which is said; nothing of it counts as changed."""
     body = """{{ compare('Runs', query("select * from ops.runs where run_id = 'r1'"), by='run_id', keys='check_name',
     values='outcome') }}"""
     text = render_body(tmp_path, session, body).text
-    assert "3 of 3 differ between run (none) and run r1." in text
+    assert "There is no other run to compare with yet." in text
+    assert "differ" not in text
 
 
 def test_page_heat_map_shades_evenly(tmp_path: Path, session: Session) -> None:

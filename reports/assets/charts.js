@@ -108,7 +108,7 @@ class ChartView {
     const chosen = this.picks.chosen.get(this.id) ?? null;
     const picked = chosen === null ? -1 : this.categories.indexOf(chosen);
     const theme = parcel.themes[isDark() && !this.onPaper ? "dark" : "light"];
-    const { data, layout } = themed(thinned(now, this.spec.kind, this.width), theme, picked);
+    const { data, layout } = themed(fitted(now, this.spec.kind, this.width), theme, picked);
     return { data, layout: { ...layout, width: this.onPaper ? this.width : undefined, autosize: !this.onPaper } };
   }
 

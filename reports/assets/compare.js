@@ -1,5 +1,7 @@
 // Two runs side by side; the reader chooses which.
 
+const ALONE = "There is no other run to compare with yet.";
+
 class ComparisonView {
   constructor(id, spec) {
     Object.assign(this, { id, spec, page: 0 });
@@ -32,7 +34,13 @@ class ComparisonView {
     });
   }
 
+  // A run that is the only one is compared with nothing.
+  get isAlone() {
+    return !this.part("before").value || !this.part("after").value;
+  }
+
   describe(old, now) {
+    if (this.isAlone) return "";
     const missing = (values) => values.every((value) => value === null);
     if (missing(old)) return missing(now) ? "" : "new";
     if (missing(now)) return "gone";
@@ -43,11 +51,12 @@ class ComparisonView {
     const lines = this.lines();
     const changed = lines.filter((line) => line.change);
     const wanted = this.part("changed").checked ? changed : lines;
-    const first = this.page * this.spec.page_rows;
-    this.part("summary").textContent = `${changed.length} of ${lines.length} differ`;
-    const made = wanted.slice(first, first + this.spec.page_rows).map((line) => this.row(line));
+    const size = rowsAtOnce(this, wanted.length);
+    const first = this.page * size;
+    this.part("summary").textContent = this.isAlone ? ALONE : `${changed.length} of ${lines.length} differ`;
+    const made = wanted.slice(first, first + size).map((line) => this.row(line));
     this.part("table").tBodies[0].replaceChildren(...made);
-    fillPager(this.part("pager"), { page: this.page, size: this.spec.page_rows, count: wanted.length, title: this.spec.title }, (page) => {
+    fillPager(this.part("pager"), { page: this.page, size, count: wanted.length, title: this.spec.title }, (page) => {
       this.page = page;
       this.refresh();
     });

@@ -65,7 +65,7 @@ function csvCell(value) {
   if (value === null || value === undefined) return "";
   const text = String(value);
   const isNumber = /^-?\d+(\.\d+)?$/.test(text);
-  const safe = !isNumber && /^[=+\-@\t\r]/.test(text) ? "'" + text : text;
+  const safe = !isNumber && /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? "'" + text : text;
   return /[",\r\n]/.test(safe) ? '"' + safe.replaceAll('"', '""') + '"' : safe;
 }
 
@@ -105,14 +105,21 @@ function compareValues(a, b, numeric) {
   return numeric ? Number(a) - Number(b) : String(a).localeCompare(String(b), "en");
 }
 
-const LONG_TEXT = 24; // characters; what is longer gets room of its own
+const [LONG_TEXT, LONGER_TEXT] = [24, 120]; // characters; what is longer gets room of its own
+
+// A long name may go on in the next line behind a stroke or a comma, rather than anywhere.
+function breakable(text) {
+  if (text.length <= LONG_TEXT) return [text];
+  return text.split(/(?<=[/_])(?=\w)|(?<=,)(?=["{[])/).flatMap((part, place) => (place ? [element("wbr"), part] : [part]));
+}
 
 function cellFor(value, column, target = null) {
   const numeric = isNumeric(column.format);
   const text = show(value, column.format);
-  const plain = target === null ? text : element("a", { href: target }, text);
-  const shown = column.format === "outcome" && value !== null ? element("span", { class: "pill pill-" + value }, text) : plain;
+  const written = breakable(text);
+  const plain = target === null ? written : [element("a", { href: target }, ...written)];
+  const shown = column.format === "outcome" && value !== null ? [element("span", { class: "pill pill-" + value }, text)] : plain;
   const whole = ["date", "month", "instant"].includes(column.format) || column.name?.endsWith("_id");
-  const kind = numeric ? "number" : whole ? "whole" : text.length > LONG_TEXT ? "long" : null;
-  return element("td", { class: kind }, shown);
+  const kind = numeric ? "number" : whole ? "whole" : text.length > LONGER_TEXT ? "long longer" : text.length > LONG_TEXT ? "long" : null;
+  return element("td", { class: kind }, ...shown);
 }

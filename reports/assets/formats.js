@@ -3,6 +3,7 @@
 const ABSENT = "–";
 const NUMERIC = new Set(["money", "count", "number", "percent", "seconds", "bytes"]);
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const BARE_AMOUNT = /\b(INR|USD|EUR|GBP|JPY|AED|SGD|CHF|AUD|CAD) (-?\d+(?:\.\d+)?)(?!\d|[.,]\d)/g; // none whose digits are grouped
 const writers = new Map();
 
 function isNumeric(format) {
@@ -29,6 +30,7 @@ function show(value, format) {
   if (kind === "date") return showDate(value);
   if (kind === "month") return MONTHS[Number(value.slice(5, 7)) - 1] + " " + value.slice(0, 4);
   if (kind === "instant") return showDate(value) + ", " + value.slice(11, 19);
+  if (kind === "sentence") return value.replace(BARE_AMOUNT, (_, currency, amount) => showNumber(amount, "money:" + currency));
   return String(value);
 }
 

@@ -67,14 +67,14 @@ function startTabs(views) {
   return parts;
 }
 
-// Paper has no tabs: all parts are shown and drawn, then put back.
+// Paper has neither tabs nor pagers: all parts are shown and drawn, short tables whole, then put back.
 function startPrint(views, parts) {
   let hidden = [];
-  const charts = views.filter((view) => view instanceof ChartView);
   const putOnPaper = (onPaper) => {
-    for (const chart of charts) {
-      chart.onPaper = onPaper; // which is light
-      chart.redraw();
+    for (const view of views) {
+      view.onPaper = onPaper; // which is light
+      if (view instanceof ChartView) view.redraw();
+      else view.refresh();
     }
   };
   window.addEventListener("beforeprint", () => {

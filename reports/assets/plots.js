@@ -9,7 +9,7 @@ const PLOT_CONFIG = {
   plotlyServerURL: "",
 };
 const [HEIGHT, BAR_HEIGHT, AXIS_HEIGHT, LEAST_HEIGHT] = [260, 34, 50, 180];
-const [LEGEND_COLUMNS, LEGEND_LINE] = [4, 20];
+const [LEGEND_COLUMNS, LEGEND_LINE, LEGEND_LETTER, LEGEND_SIGN] = [4, 20, 7, 48]; // pixels, but for the columns
 const [GAP, ROOMY_COUNT] = [0.25, 8];
 const [TICKS, HEADROOM, FLAT, FLAT_ROOM] = [5, 0.05, 1.5, 0.05];
 const [LETTER_WIDTH, BETWEEN, EDGES] = [6, 12, 64]; // pixels of names under a chart, between them and beside them all
@@ -105,9 +105,22 @@ function faded(fill, paper) {
   return `rgb(${a.map((part, place) => Math.round(part * 0.35 + b[place] * 0.65)).join(", ")})`;
 }
 
-// As many names as there is room for; lying bars have room for all.
-function thinned({ data, layout }, kind, width) {
-  if (kind === "across") return { data, layout };
+// The figure in the room there is: the lines its legend takes, and as many names; lying bars have room for all names.
+function fitted({ data, layout: { height, ...layout } }, kind, width) {
+  const tall = { ...layout, height: height + LEGEND_LINE * furtherLines(data, width) };
+  return kind === "across" ? { data, layout: tall } : thinned({ data, layout: tall }, width);
+}
+
+// Lines of a legend beyond those that the figure has room for: plotly sets entries in columns of the widest.
+function furtherLines(data, width) {
+  const widths = data.filter((trace) => trace.visible).map((trace) => trace.name.length * LEGEND_LETTER + LEGEND_SIGN);
+  const sum = widths.reduce((all, each) => all + each, 0);
+  if (widths.length <= 1 || sum <= width - EDGES) return 0;
+  const columns = Math.max(1, Math.floor((width - EDGES) / Math.max(...widths)));
+  return Math.max(0, Math.ceil(widths.length / columns) - Math.ceil(widths.length / LEGEND_COLUMNS));
+}
+
+function thinned({ data, layout }, width) {
   const { tickvals, ticktext } = layout.xaxis;
   const longest = Math.max(0, ...ticktext.map((text) => text.length)) * LETTER_WIDTH + BETWEEN;
   const step = Math.ceil(tickvals.length / Math.max(2, Math.floor((width - EDGES) / longest))) || 1;

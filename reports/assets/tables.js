@@ -76,14 +76,15 @@ class TableView {
 
   refresh() {
     const rows = this.matching();
-    this.page = Math.min(this.page, Math.max(0, Math.ceil(rows.length / this.spec.page_rows) - 1));
-    const first = this.page * this.spec.page_rows;
-    const shown = rows.slice(first, first + this.spec.page_rows);
+    const size = rowsAtOnce(this, rows.length);
+    this.page = Math.min(this.page, Math.max(0, Math.ceil(rows.length / size) - 1));
+    const first = this.page * size;
+    const shown = rows.slice(first, first + size);
     const made = shown.map((row) => element("tr", {}, ...this.spec.columns.map((column, place) => cellFor(row[this.places[place]], column, this.target(row, column)))));
     this.table.tBodies[0].replaceChildren(...(made.length ? made : [this.nothing()]));
     this.root.querySelector('[data-role="narrowed"]').textContent = this.picks.wordsFor(this.spec);
     this.fillFoot(rows);
-    fillPager(this.pager, { page: this.page, size: this.spec.page_rows, count: rows.length, title: this.spec.title }, (page) => {
+    fillPager(this.pager, { page: this.page, size, count: rows.length, title: this.spec.title }, (page) => {
       this.page = page;
       this.refresh();
     });
@@ -100,18 +101,25 @@ class TableView {
     return element("tr", {}, element("td", { class: "empty", colspan: String(this.spec.columns.length) }, words));
   }
 
-  // All rows: the total SQL gave. Fewer: the exact sum of the rows that match.
+  get isNarrowed() {
+    return Boolean(this.search || this.filters.size || this.picks.active(this.spec).length);
+  }
+
+  // All rows: the total SQL gave. Fewer: the exact sum of the rows that match, unless others may be among those left out.
   fillFoot(rows) {
     const foot = this.table.tFoot;
     if (!foot) return;
-    const all = rows.length === this.dataset.rows.length;
-    const count = all ? rows.length + this.dataset.leftOut : rows.length;
+    const { leftOut } = this.dataset;
+    const all = !this.isNarrowed;
+    const isPart = !all && leftOut > 0;
+    const count = all ? rows.length + leftOut : rows.length;
     [...foot.rows[0].cells].forEach((cell, place) => {
       const column = this.spec.columns[place];
       const total = this.spec.totals[column.name];
-      if (place === 0) cell.textContent = `${all ? "All " : ""}${writer(parcel.locale, {}).format(count)} row${count === 1 ? "" : "s"}`;
-      else if (total !== undefined) {
-        cell.textContent = all ? total : show(sumExact(rows.map((row) => row[this.places[place]])), column.format);
+      if (place === 0) {
+        cell.textContent = `${all ? "All " : ""}${show(count, "count")} row${count === 1 ? "" : "s"}${isPart ? " on this page" : ""}`;
+      } else if (total !== undefined) {
+        cell.textContent = all ? total : isPart ? ABSENT : show(sumExact(rows.map((row) => row[this.places[place]])), column.format);
       }
     });
   }
@@ -124,19 +132,27 @@ class TableView {
   drawIfSeen() {}
 }
 
+const PAPER_ROWS = 40; // a table of no more is printed whole
+
+function rowsAtOnce({ spec, onPaper }, count) {
+  return onPaper && count <= PAPER_ROWS ? PAPER_ROWS : spec.page_rows;
+}
+
 function fillPager(pager, { page, size, count, title }, go) {
   const last = Math.max(0, Math.ceil(count / size) - 1);
   if (!last) {
     pager.replaceChildren();
     return;
   }
-  const number = (value) => writer(parcel.locale, {}).format(value);
-  const words = element("span", { role: "status" }, `${number(page * size + 1)}–${number(Math.min(count, (page + 1) * size))} of ${number(count)}`);
+  const number = (value) => show(value, "count");
+  const range = `${number(page * size + 1)}–${number(Math.min(count, (page + 1) * size))} of ${number(count)}`;
+  const words = element("span", { role: "status" }, range);
+  const onPaper = element("span", { class: "paper" }, `Rows ${range}; the others are on the page itself, ${parcel.page}.html.`);
   const held = document.activeElement?.getAttribute("aria-label");
   const back = button("‹", `Earlier rows of ${title}`, () => go(page - 1));
   const on = button("›", `Later rows of ${title}`, () => go(page + 1));
   back.disabled = page === 0;
   on.disabled = page === last;
-  pager.replaceChildren(back, words, on);
+  pager.replaceChildren(back, words, on, onPaper);
   for (const each of [back, on]) if (each.getAttribute("aria-label") === held) (each.disabled ? (each === on ? back : on) : each).focus();
 }
