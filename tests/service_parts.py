@@ -136,9 +136,17 @@ def upload(service: Served, name: str, content: bytes, **options) -> httpx.Respo
 
 @contextmanager
 def served(
-    project: Path, *options: str, environment: dict[str, str] | None = None, limits=None, is_open: bool = True
+    project: Path,
+    *options: str,
+    environment: dict[str, str] | None = None,
+    limits=None,
+    is_open: bool = True,
+    log: Path | None = None,
 ) -> Iterator[Served]:
-    """The real service over a project, on a free port, gone when left; without keys unless told otherwise."""
+    """The real service over a project, on a free port, gone when left; without keys unless told otherwise.
+
+    All that it says is written into `log`, where one is named.
+    """
     command = [sys.executable, "-m", "flows", "serve", "--project", str(project), "--port", "0", *options]
     command += ["--open"] if is_open else []
     process = subprocess.Popen(
@@ -150,20 +158,22 @@ def served(
         preexec_fn=limits,
     )
     try:
-        yield Served(_address(process), process)
+        yield Served(_address(process, log), process)
     finally:
         if process.poll() is None:
             process.kill()
         process.wait(STOP_SECONDS)
 
 
-def _address(process: subprocess.Popen[str]) -> str:
-    """What the service says when it listens; its further words are read and dropped, so that it never waits."""
+def _address(process: subprocess.Popen[str], log: Path | None) -> str:
+    """What the service says when it listens; its further words are read as they come, so that it never waits."""
     said: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def read() -> None:
-        for line in process.stdout or ():
-            said.put(line)
+        with Path(log or os.devnull).open("w", encoding="utf-8", buffering=1) as told:
+            for line in process.stdout or ():
+                said.put(line)
+                told.write(line)
 
     threading.Thread(target=read, daemon=True).start()
     line = said.get(timeout=START_SECONDS)

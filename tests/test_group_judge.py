@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from flows.service.judging import MOST_ROWS, GroupJudge, parted
+from flows.service.judging import MOST_BYTES, MOST_ROWS, GroupJudge, parted
+from lake.engine import EngineLimits, Session
 from lake.receiving.verdicts import Fault, RowFaults, Verdicts
 
 WRONG = (Fault(None, "wrong", "It is wrong."),)
@@ -62,6 +63,36 @@ def test_group_judge_that_fails_lets_nobody_wait() -> None:
 
     *failed, good = asyncio.run(ask())
     assert ([str(error) for error in failed], good) == (["no engine"] * 3, Verdicts(1))
+
+
+def test_group_judge_tells_when_its_engine_cannot_take_a_request(caplog: pytest.LogCaptureFixture) -> None:
+    """What is too much for the engine's memory is not judged; the requests beside it are, and no value is logged."""
+    with Session(EngineLimits(memory="20MB", threads=1)) as session:
+
+        def judge(lines: Sequence[bytes]) -> Verdicts:
+            many = 10_000_000 if b"planted-secret" in lines else 1
+            session.rows("select len(list(place || 'planted-secret')) from range(?) as numbers(place)", [many])
+            return Verdicts(len(lines))
+
+        async def ask() -> list[Verdicts]:
+            group = GroupJudge(judge)
+            requests = ([b"a", b"b"], [b"c", b"planted-secret"], [b"d"])
+            return list(await asyncio.gather(*(group.verdicts_on(lines) for lines in requests)))
+
+        assert asyncio.run(ask()) == [Verdicts(2), Verdicts(0, unjudged_count=2), Verdicts(1)]
+    assert "could not be judged" in caplog.text and "planted-secret" not in caplog.text
+
+
+def test_group_judge_takes_no_more_bytes_than_its_most_at_once() -> None:
+    """Requests of few and long rows are judged in groups of a bounded size, too."""
+    groups: list[int] = []
+
+    async def ask() -> None:
+        judge = GroupJudge(lambda lines: judged(groups, lines))
+        await asyncio.gather(*(judge.verdicts_on([b"." * (MOST_BYTES // 2)]) for _ in range(5)))
+
+    asyncio.run(ask())
+    assert groups == [2, 2, 1]
 
 
 @pytest.mark.parametrize("sizes", [[1], [2, 1], [1, 1, 1], [3]])

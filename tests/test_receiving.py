@@ -280,7 +280,7 @@ def test_receiving_frames_read_back_what_was_written(tmp_path: Path) -> None:
 )
 def test_receiving_rows_are_the_very_text_that_was_sent(body: str, count: int) -> None:
     """No number is read and written anew, no escape is touched: a row says what its sender wrote."""
-    rows = split_body(body.encode(), "application/json")
+    rows = split_body(body.encode(), "application/json", 100)
     joined = ", ".join(each.decode() for each in rows)
     assert (len(rows), joined) == (count, body.removeprefix("[").removesuffix("]").replace("\n", " "))
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request
 
 from flows.service import files, pages, receipts, records
 from flows.service.admission import Guard, admit
@@ -11,6 +11,7 @@ from flows.service.live import LiveBoard
 from flows.service.observing import Observed
 from flows.service.problems import add_problems
 from flows.service.state import Service
+from lake.receiving.spool import stopping
 
 health = APIRouter()
 
@@ -41,7 +42,10 @@ def build_app(service: Service, guard: Guard) -> FastAPI:
     return app
 
 
-@health.get("/healthz", tags=["health"])
-async def tell_health() -> dict[str, str]:
-    """Say that the service answers."""
+@health.api_route("/healthz", methods=["GET", "HEAD"], tags=["health"])
+async def tell_health(request: Request) -> dict[str, str]:
+    """Say that the service answers, and takes rows."""
+    service: Service = request.app.state.service
+    if not service.spool.is_taking:
+        raise stopping()
     return {"status": "ok"}

@@ -1,15 +1,23 @@
-"""Judging together what waits: a judgement costs much by itself, and little by the row."""
+"""Judging together what waits: a judgement costs much by itself, and little by the row.
+
+What the judge's engine cannot take (it has a small memory) is judged by itself; then nobody else's rows are touched,
+and the landing tells of it.
+"""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
+from lake.engine import EngineError
 from lake.receiving.verdicts import Judge, RowFaults, Verdicts
 
 MOST_ROWS = 5_000  # judged at once: a few hundredths of a second
+MOST_BYTES = 4 << 20
 
 Waiting = tuple[Sequence[bytes], "asyncio.Future[Verdicts]"]
+log = logging.getLogger("sluice.service")
 
 
 class GroupJudge:
@@ -33,9 +41,8 @@ class GroupJudge:
         try:
             while self._waiting:
                 group = self._next_group()
-                rows = [line for lines, _ in group for line in lines]
-                verdicts = await asyncio.to_thread(self._judge, rows)
-                for (_, told), part in zip(group, parted(verdicts, [len(lines) for lines, _ in group]), strict=True):
+                verdicts = await self._judged([lines for lines, _ in group])
+                for (_, told), part in zip(group, verdicts, strict=True):
                     if not told.done():  # its sender may have gone
                         told.set_result(part)
         except BaseException as error:
@@ -45,10 +52,22 @@ class GroupJudge:
             self._waiting.clear()
             raise
 
+    async def _judged(self, requests: Sequence[Sequence[bytes]]) -> Sequence[Verdicts]:
+        """Gives the verdicts on some requests, judged together; each by itself where that is too much at once."""
+        try:
+            verdicts = await asyncio.to_thread(self._judge, [line for lines in requests for line in lines])
+        except EngineError as error:
+            if len(requests) > 1:
+                return [verdict for lines in requests for verdict in await self._judged([lines])]
+            log.error("The rows of a request could not be judged: %s.", type(error).__name__)  # its words may hold rows
+            return [Verdicts(0, unjudged_count=len(requests[0]))]
+        return parted(verdicts, [len(lines) for lines in requests])
+
     def _next_group(self) -> list[Waiting]:
-        """Takes requests off those that wait: one at least, and no more rows than are judged at once."""
-        sizes = accumulate(len(lines) for lines, _ in self._waiting)
-        count = max(1, sum(size <= MOST_ROWS for size in sizes))
+        """Takes requests off those that wait: one at least, and no more than is judged at once."""
+        rows = accumulate(len(lines) for lines, _ in self._waiting)
+        sizes = accumulate(sum(map(len, lines)) for lines, _ in self._waiting)
+        count = max(1, sum(each <= MOST_ROWS and size <= MOST_BYTES for each, size in zip(rows, sizes, strict=True)))
         group, self._waiting = self._waiting[:count], self._waiting[count:]
         return group
 

@@ -30,6 +30,7 @@ NOTHING = Waiting()
 MOST_ERRORS = 50
 MOST_SEGMENTS = 100  # whose refusals are remembered
 MOST_ROWS_A_REQUEST = 20  # bad rows of one request that are remembered one by one
+LONGEST_FIELD = 100  # characters of a field's name that are remembered
 LIMITS = EngineLimits(memory="300MB", threads=1)
 DAY_HOURS = 24
 LIKE_A_PERSON = re.compile(r"[\w.%+-]+@[\w.-]+|\+?\d{10,}")  # an e-mail address, a telephone or card number
@@ -127,7 +128,8 @@ class LiveBoard:
                 fault, more = row.faults[0], len(row.faults) - 1
                 message = fault.message + (f" And {more} more." if more else "")
                 place = f"receipt {receipt}, row {row.row}"
-                found.errors.append(LiveError(now, source, place, fault.code, fault.field, message, is_waiting=True))
+                name = None if fault.field is None else mask(fault.field[:LONGEST_FIELD])  # any text its sender likes
+                found.errors.append(LiveError(now, source, place, fault.code, name, message, is_waiting=True))
             while len(self._refused) > MOST_SEGMENTS:  # nobody has looked for long
                 self._refused.pop(next(iter(self._refused)))
 
@@ -135,7 +137,7 @@ class LiveBoard:
         """Gives the state as of some seconds ago at most; blocks while it is looked up."""
         with self._lock:
             now = self._clock()
-            if now - self._state.at >= timedelta(seconds=FRESH_SECONDS):
+            if not timedelta() <= now - self._state.at < timedelta(seconds=FRESH_SECONDS):  # a clock may be set back
                 try:
                     self._state = self._look(now)
                 except (SluiceError, EngineError, OSError) as error:  # a lake that is away takes no page along

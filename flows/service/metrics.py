@@ -1,14 +1,16 @@
 """What Prometheus is told of the service. Labels are sources of the project, statuses and fixed words."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from lake.receiving.incoming import all_files
 from lake.receiving.segments import all_segments
 from lake.run import Clock
 
@@ -47,10 +49,10 @@ class ServiceMetrics:
         self._seconds.labels(label).observe(seconds)
         self._bytes.labels(label).inc(byte_count)
 
-    def tell_rows(self, source: str, good_count: int, bad_count: int) -> None:
-        """Counts the rows of one request."""
-        self._rows.labels(source, "good").inc(good_count)
-        self._rows.labels(source, "bad").inc(bad_count)
+    def tell_rows(self, source: str, counts: Mapping[str, int]) -> None:
+        """Counts the rows of one request, by verdict."""
+        for verdict, count in counts.items():
+            self._rows.labels(source, verdict).inc(count)
 
     def text(self) -> bytes:
         """Gives everything in Prometheus' text format."""
@@ -84,15 +86,17 @@ class _SpoolCollector(Collector):
 
 
 def waiting_in(spool: Path, now: datetime) -> dict[str, Waiting]:
-    """Gives what waits in the spool, by source; a segment's name says when it was begun."""
+    """Gives what waits in the spool, by source; the name of a segment, or an upload's receipt, says since when."""
     found: dict[str, Waiting] = {}
-    for source, path in all_segments(spool):
+    segments = ((source, path.name, path) for source, path in all_segments(spool))
+    files = ((source, path.parent.name, path) for source, path in all_files(spool))
+    for source, name, path in chain(segments, files):
         try:
             size = path.stat().st_size
-        except FileNotFoundError:
-            continue  # landed between the listing and the look
+            begun = datetime.strptime(name.partition("-")[0], BEGUN).replace(tzinfo=UTC)
+        except (FileNotFoundError, ValueError):
+            continue  # landed between the listing and the look; or nothing of ours
         if size:
-            begun = datetime.strptime(path.name.partition("-")[0], BEGUN).replace(tzinfo=UTC)
             before = found.get(source, Waiting())
             age = max(before.oldest_seconds, (now - begun).total_seconds())
             found[source] = Waiting(before.byte_count + size, age)

@@ -18,7 +18,7 @@ HEADERS = {
 class Observed:
     """An app whose requests are counted, and whose answers say what their key may still send.
 
-    A route that has taken rows says how many were good and bad in `request.state.rows`.
+    A route that has taken rows says how many, by verdict, in `request.state.rows`.
     """
 
     def __init__(self, app: ASGIApp, guard: Guard, metrics: ServiceMetrics) -> None:
@@ -53,8 +53,8 @@ class Observed:
             source = scope.get("path_params", {}).get("source", "")
             self.metrics.tell_request(source, status, time.perf_counter() - began, byte_count)
             if "rows" in state:
-                self.metrics.tell_rows(source, *state["rows"])
-                self.guard.limits.take_rows(state["sender"], sum(state["rows"]))
+                self.metrics.tell_rows(source, state["rows"])
+                self.guard.limits.take_rows(state["sender"], sum(state["rows"].values()))
 
     def _headers(self, sender: str | None) -> dict[str, str]:
         return HEADERS if sender is None else HEADERS | self.guard.limits.headers(sender)

@@ -98,7 +98,9 @@ def _api(request: Request, viewer: Key) -> dict[str, Any]:
 
 async def _live_page(request: Request, viewer: Key, name: str) -> Response:
     board: LiveBoard = request.app.state.live
-    state = await asyncio.to_thread(board.state)
+    service: Service = request.app.state.service
+    async with service.looking:
+        state = await asyncio.to_thread(board.state)
     named = {*(each.name for each in state.sources), *(each.source for each in state.errors)}
     return _page(request, name, {"state": seen_by(state, {source: viewer.opens(source) for source in named})})
 

@@ -5,10 +5,11 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from flows.service.state import Door
 from lake.errors import SourceError
-from lake.receiving.bodies import split_body, too_large, too_many_rows, unzip_body
+from lake.receiving.bodies import split_body, too_large, unzip_body
 from lake.receiving.spool import Post
 
 LONGEST_KEY = 255
@@ -30,6 +31,9 @@ async def arriving(request: Request, seconds: float) -> AsyncIterator[bytes]:
                 chunk = await anext(stream, None)
         except TimeoutError as error:
             raise _too_slow(seconds) from error
+        except ClientDisconnect as error:
+            message, cure = "The connection ended within the body. Nothing of it was kept.", "Send it again."
+            raise SourceError("body-cut", message, cure=cure) from error
         if chunk is None:
             return
         waited += clock() - began
@@ -72,9 +76,7 @@ def make_post(door: Door, request: Request, body: bytes) -> Post:
         raise SourceError(
             "media-type-unfit", f"The body is encoded as '{encoding}'.", cure="Send it plain, or as 'gzip'."
         )
-    rows = split_body(body, media_type(request))
-    if len(rows) > door.most_rows:
-        raise too_many_rows(len(rows), door.most_rows)
+    rows = split_body(body, media_type(request), door.most_rows)
     key = key_of(request)
     return Post(door.contract.source, rows, key, hashlib.sha256(body).hexdigest() if key else "")
 

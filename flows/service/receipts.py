@@ -1,7 +1,6 @@
 """`GET /v1/receipts/{receipt}`: where posted rows are now."""
 
 import asyncio
-import threading
 from dataclasses import asdict
 
 from fastapi import APIRouter, Request
@@ -13,13 +12,14 @@ from lake.engine import Session
 from lake.receiving.whereabouts import Whereabouts, find_waiting, look_up
 
 router = APIRouter()
-one_at_a_time = threading.Lock()  # each question to the lake opens an engine
 
 
 @router.get("/receipts/{receipt}")
 async def tell_receipt(receipt: str, request: Request) -> JSONResponse:
     """Tell where the rows of a receipt are: `spooled`, `landed`, `held` or `refused`, and what became of each."""
-    found = await asyncio.to_thread(_find, request.app.state.service, receipt)
+    service: Service = request.app.state.service
+    async with service.asking:
+        found = await asyncio.to_thread(_find, service, receipt)
     guard: Guard = request.app.state.guard
     guard.expect_scope(request.state.key, found.source)
     told = {name: value for name, value in asdict(found).items() if value is not None}
@@ -31,5 +31,5 @@ def _find(service: Service, receipt: str) -> Whereabouts:
     if isinstance(found, Whereabouts):
         return found
     store = service.settings.store
-    with one_at_a_time, Session(service.settings.limits, store) as session:
+    with Session(service.settings.limits, store) as session:
         return look_up(session, store, found)

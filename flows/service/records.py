@@ -32,13 +32,22 @@ async def post_records(source: str, request: Request) -> JSONResponse:
         is_packed = "content-encoding" in request.headers
         take_room(door.most_bytes if is_packed else 0)
         taken_apart = partial(make_post, door, request, body)
-        post = await asyncio.to_thread(taken_apart) if is_packed or len(body) >= LARGE_BYTES else taken_apart()
+        if is_packed or len(body) >= LARGE_BYTES:
+            async with service.parting:  # the values of a body take twenty times its size while their ends are found
+                post = await asyncio.to_thread(taken_apart)
+        else:
+            post = taken_apart()
         keeping = asyncio.wrap_future(service.spool.keep(post))  # whatever the verdicts will be
         verdicts, kept = await asyncio.gather(door.judge.verdicts_on(post.lines), keeping)
     if not kept.is_repeat:
         request.app.state.live.note(source, kept.receipt, verdicts)
-    request.state.rows = (verdicts.good_count, len(post.lines) - verdicts.good_count)
+    request.state.rows = _counts(post, verdicts)
     return _answer(post, kept, verdicts)
+
+
+def _counts(post: Post, verdicts: Verdicts) -> dict[str, int]:
+    good, unjudged = verdicts.good_count, verdicts.unjudged_count
+    return {"good": good, "bad": len(post.lines) - good - unjudged, "unjudged": unjudged}
 
 
 def _answer(post: Post, kept: Kept, verdicts: Verdicts) -> JSONResponse:
@@ -50,7 +59,7 @@ def _answer(post: Post, kept: Kept, verdicts: Verdicts) -> JSONResponse:
         "source": post.source,
         "row_count": len(post.lines),
         "accepted_count": verdicts.good_count,
-        "rejected_count": len(post.lines) - verdicts.good_count,
+        "rejected_count": _counts(post, verdicts)["bad"],
         "rejected": [
             {
                 "row": bad.row,
@@ -59,7 +68,9 @@ def _answer(post: Post, kept: Kept, verdicts: Verdicts) -> JSONResponse:
             for bad in verdicts.bad[:MOST_TOLD]
         ],
     }
-    if verdicts.good_count:
+    if verdicts.unjudged_count:
+        told["unjudged_count"] = verdicts.unjudged_count
+    if verdicts.good_count or verdicts.unjudged_count:
         answer = JSONResponse(told, 202)
     else:
         answer = problem(

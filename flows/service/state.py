@@ -1,5 +1,6 @@
 """What every request is handed: the sources that are posted to, their limits and judges, and the spool."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,13 +64,20 @@ class Room:
 
 @dataclass(frozen=True)
 class Service:
-    """The service of one project: its `doors` by source."""
+    """The service of one project: its `doors` by source.
+
+    Large bodies are taken apart one at a time (`parting`), and so is the lake asked for receipts (`asking`) and for the
+    live page (`looking`): those who wait hold no thread, which those who post would lack.
+    """
 
     project: Project
     settings: Settings
     spool: Spool
     doors: Mapping[str, Door]
     room: Room = field(default_factory=Room)
+    parting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def door(self, source: str) -> Door:
         """Gives the door of a source; raises SourceError, naming near ones, when it is not posted to."""

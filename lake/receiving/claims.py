@@ -26,16 +26,19 @@ def take_key(
 
 def stands(register: Register, spool: Path, source: str, receipt: str, own: Collection[str] = ()) -> bool:
     """Says whether what a receipt was given for is kept; raises SourceError when another process is at it just now."""
-    located = find_segment(spool, receipt)
-    if located is not None:
-        if find_frame(located, receipt) is not None:
+    while (path := find_segment(spool, receipt)) is not None:
+        # asked before its frames are read: what its writer has let go of holds all that it ever will
+        is_growing = segment_of(receipt) not in own and is_being_written(path)
+        if find_frame(path, receipt) is not None:
             return True
-        if segment_of(receipt) not in own and is_being_written(located):
+        if is_growing:
             raise SourceError(
                 "key-busy",
                 "A request with this Idempotency-Key is being taken just now.",
                 cure="Send it again in a second.",
             )
+        if path.exists():  # else it was closed, or landed, since it was found
+            break
     return (spool / source / FILES / receipt).exists() or register.find_settled(receipt) is not None
 
 

@@ -3,6 +3,7 @@
 Each lies in a folder named by its receipt, which is hidden until the file is on disk.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -14,14 +15,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from lake.errors import SourceError
 from lake.receiving.claims import take_key
 from lake.receiving.register import Claim, Register
-from lake.receiving.segments import FILES, name_segment, sync_folder
+from lake.receiving.segments import FILES, make_folder, name_segment, sync_folder
 from lake.receiving.spool import Kept
 from lake.receiving.writing import open_private, writing_spool
 from lake.run import Clock
 from lake.sources.archives import is_archive
 from lake.sources.naming import format_of
 
-LONGEST_NAME = 120  # characters
+LONGEST_NAME = 120  # bytes
 FORGOTTEN_AFTER = timedelta(days=1)  # what a crash left half received
 
 
@@ -37,8 +38,10 @@ class IncomingFile:
         self._digest = hashlib.sha256()
         self._hidden = self._folder / f".{self.receipt}"
         with writing_spool(spool):
-            self._hidden.mkdir(parents=True)
+            make_folder(self._folder)
+            self._hidden.mkdir()
             self._file = open_private(self._hidden / self.name)
+            fcntl.flock(self._file, fcntl.LOCK_EX)  # as long as it is received, however long that takes
 
     def write(self, data: bytes) -> None:
         """Adds bytes; raises SourceError beyond the limit, SettingsError when the disk does not take them."""
@@ -61,7 +64,6 @@ class IncomingFile:
         with writing_spool(self._spool):
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._file.close()
             sync_folder(self._hidden)
         with writing_spool(self._spool), register.together():
             claim = Claim(self._digest.hexdigest(), self.receipt)
@@ -69,6 +71,7 @@ class IncomingFile:
             before = take_key(register, self._spool, self._source, key, claim, now) if key else None
             if before is None:
                 self._hidden.rename(self._folder / self.receipt)
+                self._file.close()
                 sync_folder(self._folder)
         if before is not None:
             self.drop()
@@ -84,7 +87,8 @@ class IncomingFile:
 def safe_name(name: str) -> str:
     """Gives a file's name without any folder; raises SourceError for one that tells no format."""
     last = PurePosixPath(PureWindowsPath(name).as_posix()).name.lstrip(".")
-    kept = "".join(character if character.isprintable() else "_" for character in last)[-LONGEST_NAME:]
+    printable = "".join(character if character.isprintable() else "_" for character in last)
+    kept = printable.encode()[-LONGEST_NAME:].decode(errors="ignore")
     if format_of(Path(kept)) is None and not is_archive(Path(kept)):
         raise SourceError(
             "file-format-unknown",
@@ -99,8 +103,26 @@ def whole_files(spool: Path, source: str) -> Iterator[Path]:
     yield from sorted(path for path in (spool / source / FILES).glob("[!.]*") if path.is_dir())
 
 
+def all_files(spool: Path) -> Iterator[tuple[str, Path]]:
+    """Gives every upload that waits, with its source."""
+    for path in spool.glob(f"*/{FILES}/[!.]*/*"):
+        yield path.parent.parent.parent.name, path
+
+
 def sweep_incoming(spool: Path, source: str, now: datetime) -> None:
-    """Removes what a crash left half received, long ago."""
+    """Removes what a crash left half received, long ago; what is being received just now stays."""
     for path in (spool / source / FILES).glob(".*"):
-        if path.stat().st_mtime < (now - FORGOTTEN_AFTER).timestamp():
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # one may come to its end while we look
+            if path.stat().st_mtime < (now - FORGOTTEN_AFTER).timestamp() and not _is_growing(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_growing(folder: Path) -> bool:
+    """Says whether a live process holds a file in the folder of an upload."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    return False

@@ -7,12 +7,12 @@ from typing import Any
 
 from lake.contract import Contract
 from lake.engine import EngineLimits, Session, literal, quote
-from lake.formats.json_records import json_pointer
+from lake.formats.json_records import is_object_sql, json_pointer, unknown_keys_sql
 from lake.landing.drift import Drift
 from lake.landing.validation import rule_columns, rule_reasons, typed_select
 from lake.receiving.record_model import beyond_the_model
 
-LIMITS = EngineLimits(memory="256MB", threads=1)
+LIMITS = EngineLimits(memory="512MB", threads=1)
 PLAIN_PLAN = "set disabled_optimizers = 'filter_pushdown'"  # it would work out every reason twice
 LINES = """
     select unnest(texts) as text, unnest(range(len(texts))) as place
@@ -108,31 +108,25 @@ def _told(row: Sequence[list[str] | None]) -> tuple[tuple[str, ...], tuple[str, 
 
 
 def _sound(text: str) -> str:
-    return f"case when json_valid({text}) and json_type(try_cast({text} as json)) = 'OBJECT' then {text} end"
+    return f"case when {is_object_sql(text)} then {text} end"
 
 
 def _fields(names: Sequence[str]) -> str:
     return ", ".join(f"fields[{number}] as {quote(name)}" for number, name in enumerate(names, 1))
 
 
-def _is_unknown(known: str) -> str:
-    """Gives SQL for whether a record's key is a field that the contract does not know, and not null."""
-    kind = "json_type(sound, '/' || replace(replace(key, '~', '~0'), '/', '~1'))"
-    return f"not list_contains([{known}]::varchar[], key) and {kind} <> 'NULL'"
-
-
 def _statement(contract: Contract, paths: frozenset[str]) -> str:
     """Gives the select over the lines of one text ($1), a row per line that is no good record."""
     names = [column.source_name for column in contract.columns]
     pointers = ", ".join(literal(json_pointer(*(name.split(".") if name in paths else (name,)))) for name in names)
-    known = ", ".join(literal(name) for name in [*names, *(name.split(".")[0] for name in paths)])
+    known = [*names, *(name.split(".")[0] for name in paths)]
     place, nature, strangers = (quote(name) for name in CARRIED)
     source = f"""
         select {_fields(names)}, place as {place}, strangers as {strangers},
             case when sound is not null then 'object' when trim(text) = '' then 'blank' else 'broken' end as {nature}
         from (
             select place, text, sound, json_extract_string(sound, [{pointers}]) as fields,
-                list_filter(json_keys(sound), lambda key: {_is_unknown(known)}) as strangers
+                {unknown_keys_sql("sound", known)} as strangers
             from (select place, text, {_sound("text")} as sound from ({LINES}))
         )
     """

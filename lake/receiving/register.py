@@ -4,6 +4,7 @@ A claim is written before its rows, and counts once they stand in a segment: wha
 claim. The register can be made anew from the segments that wait; it alone knows what has left the spool.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lake.errors import SettingsError
-from lake.receiving.writing import writing_spool
+from lake.receiving.writing import PRIVATE, writing_spool
 
 FILE = "register.sqlite"
 BUSY_SECONDS = 30.0
@@ -25,6 +26,7 @@ TABLES = """
         receipt text primary key, source text, batches text, first_line integer, row_count integer, received_at text,
         settled_at text, fate text, why text, name text
     ) without rowid;
+    create index if not exists receipts_by_time on receipts (settled_at);
 """
 
 
@@ -61,6 +63,7 @@ class Register:
     def __init__(self, spool: Path, *, is_durable: bool = False) -> None:
         with writing_spool(spool):
             spool.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(spool / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
         with self._translated():
             self._rows = sqlite3.connect(spool / FILE, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             self._rows.execute("pragma journal_mode = wal")
@@ -78,10 +81,11 @@ class Register:
             self._rows.execute("begin immediate")
             try:
                 yield
+                self._rows.execute("commit")
             except BaseException:
-                self._rows.execute("rollback")
+                if self._rows.in_transaction:  # a full disk may have ended it, or not
+                    self._rows.execute("rollback")
                 raise
-            self._rows.execute("commit")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

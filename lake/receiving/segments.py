@@ -21,7 +21,7 @@ from lake.receiving.writing import PRIVATE
 
 OPEN, CLOSED, WANTED, TORN = ".open", ".closed", ".wanted", ".torn"
 SEGMENTS, FILES = "segments", "files"
-RECEIPT = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}-\d+")
+RECEIPT = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}-[0-9]{1,18}")
 NAME_BYTES = 8  # of chance in a segment's name: its receipts cannot be guessed
 LOOK_SECONDS, LOOKS = 0.05, 60  # three seconds for a writer to hand a segment over; else the next landing gets it
 
@@ -40,14 +40,18 @@ class SegmentWriter:
     """One segment while it is written. Appending is durable when it returns; what fails leaves nothing behind."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self.name, self.size, self._ordinal, self._folder = name, 0, 0, folder
         self.is_beyond_mending = False  # then a landing cuts off what was not written whole
         hidden = folder / f".{name}"
         self._file = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, PRIVATE)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        hidden.rename(self.path)  # nobody sees it before its lock is held
-        sync_folder(folder)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            hidden.rename(self.path)  # nobody sees it before its lock is held
+            sync_folder(folder)
+        except OSError:
+            os.close(self._file)
+            raise
 
     @property
     def path(self) -> Path:
@@ -57,7 +61,9 @@ class SegmentWriter:
     @property
     def is_wanted(self) -> bool:
         """Whether a landing asks for it."""
-        return (self._folder / f"{self.name}{WANTED}").exists()
+        with suppress(OSError):
+            return (self._folder / f"{self.name}{WANTED}").exists()
+        return False
 
     def next_receipt(self) -> str:
         """Gives the receipt of the next frame."""
@@ -89,7 +95,16 @@ class SegmentWriter:
     def close(self) -> None:
         """Hands the segment over to whatever landing comes."""
         os.close(self._file)  # a landing may take it from here on
-        _rename_closed(self.path)
+        with suppress(OSError):  # it then closes it itself, or tells who runs it why it cannot
+            _rename_closed(self.path)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those above it; when it returns, the disk has their names."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync_folder(each.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -133,6 +148,15 @@ def find_frame(path: Path, receipt: str) -> Frame | None:
             return found
     except FileNotFoundError:
         return None
+
+
+def find_kept(spool: Path, receipt: str) -> tuple[Path, Frame | None] | None:
+    """Gives the segment of a receipt with its frame, None where that does not stand whole; None: in no segment."""
+    while (path := find_segment(spool, receipt)) is not None:
+        frame = find_frame(path, receipt)
+        if frame is not None or path.exists():  # else it was closed, or landed, since it was found
+            return path, frame
+    return None
 
 
 def is_being_written(path: Path) -> bool:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -129,7 +129,11 @@ def _claimed(folder: Path) -> Iterator[Path | None]:
         yield None
         return
     try:
-        yield next(folder.glob("*"), None) if _is_ours(descriptor) else None
+        found = next(folder.glob("*"), None) if _is_ours(descriptor) else None
+        if found is None:
+            with suppress(OSError):  # a landing that was killed at its very end leaves an empty one
+                folder.rmdir()
+        yield found
     finally:
         os.close(descriptor)
 

@@ -70,6 +70,11 @@ class Spool:
         self._thread = threading.Thread(target=self._work, name="spool", daemon=True)
         self._thread.start()
 
+    @property
+    def is_taking(self) -> bool:
+        """Whether rows are still taken."""
+        return not self._is_over
+
     def keep(self, post: Post) -> "Future[Kept]":
         """Gives what is done once the rows are on disk.
 
@@ -89,6 +94,7 @@ class Spool:
         self._register.close()
 
     def _work(self) -> None:
+        group: list[_Waiting] = []
         try:
             is_going_on = True
             while is_going_on:
@@ -99,6 +105,8 @@ class Spool:
                 self._close_segments(everything=not is_going_on)
         finally:
             self._is_over = True
+            for waiting in group:  # of what has ended the thread
+                _fail(waiting, stopping())
             self._refuse_rest()
 
     def _next_group(self) -> tuple[list[_Waiting], bool]:
@@ -112,8 +120,9 @@ class Spool:
                 break
             if found is None:
                 return group, False
-            group.append(found)
-            size += sum(map(len, found.post.lines))
+            if found.done.set_running_or_notify_cancel():  # else nobody waits for it any more
+                group.append(found)
+                size += sum(map(len, found.post.lines))
         return group, True
 
     def _keep_group(self, source: str, group: list[_Waiting]) -> None:
@@ -127,7 +136,7 @@ class Spool:
                 self._append(source, fresh)
         except (OSError, SluiceError) as error:
             failure = error if isinstance(error, SluiceError) else spool_failure(self.folder, error)
-            for waiting in (*fresh, *group):
+            for waiting in group:
                 _fail(waiting, failure)
             return
         for waiting in fresh:
@@ -138,7 +147,7 @@ class Spool:
     def _take_up(self, waiting: _Waiting, fresh: list[_Waiting], repeats: list[tuple[_Waiting, _Waiting]]) -> None:
         """Puts a request, its key claimed, among the fresh ones, or answers it by what its key brought before."""
         post = waiting.post
-        first = next((each for each in fresh if post.key and each.post.key == post.key), None)
+        first = next((each for each in fresh if each.post.key == post.key), None) if post.key else None
         try:
             if first is not None:
                 expect_same_body(first.post.body, post.body)
@@ -195,8 +204,12 @@ class Spool:
         while not self._queue.empty():
             waiting = self._queue.get()
             if waiting is not None:
-                message, cure = "The service is stopping.", "Send it again in a moment."
-                _fail(waiting, SettingsError("spool-closed", message, cure=cure))
+                _fail(waiting, stopping())
+
+
+def stopping() -> SettingsError:
+    """Gives the error of a spool that takes no rows any more."""
+    return SettingsError("spool-closed", "The service is stopping.", cure="Send it again in a moment.")
 
 
 def _fail(waiting: _Waiting, error: SluiceError) -> None:

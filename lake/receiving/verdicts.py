@@ -24,10 +24,11 @@ class RowFaults:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """How many rows are as promised, and what is wrong with each of the others."""
+    """How many rows are as promised, and what is wrong with each of the others; `unjudged_count` the landing tells."""
 
     good_count: int
     bad: tuple[RowFaults, ...] = ()
+    unjudged_count: int = 0
 
 
 class Judge(Protocol):

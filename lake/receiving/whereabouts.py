@@ -9,7 +9,7 @@ from lake.errors import SourceError
 from lake.ledger import BatchRecord, find_batches
 from lake.quarantine import quarantine_sql
 from lake.receiving.register import KEPT_DAYS, Settled, opened_register
-from lake.receiving.segments import FILES, RECEIPT, find_frame, find_segment
+from lake.receiving.segments import FILES, RECEIPT, find_kept
 from lake.releases import list_releases
 from lake.table_versions import Store
 
@@ -41,8 +41,7 @@ class Whereabouts:
 def find_waiting(spool: Path, receipt: str) -> Whereabouts | Settled:
     """Gives where a receipt waits in the spool, or how it left; raises SourceError for one that is not known."""
     if RECEIPT.fullmatch(receipt) is not None and spool.is_dir():
-        path = find_segment(spool, receipt)
-        frame = None if path is None else find_frame(path, receipt)
+        path, frame = find_kept(spool, receipt) or (None, None)
         if path is not None and frame is not None:
             head = frame.head
             return Whereabouts(receipt, path.parent.parent.name, SPOOLED, head.row_count, head.received_at)
