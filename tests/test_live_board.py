@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from flows.service.doors import Doors
 from flows.service.live import LiveBoard, seen_by
 from lake.project import open_project
 from lake.receiving.records import record_judge
@@ -30,7 +31,7 @@ class Clock:
 
 
 def open_board(project: Path, clock: Clock) -> LiveBoard:
-    return LiveBoard(open_project(project), Settings.read(project), ("visits",), clock)
+    return LiveBoard(Doors(open_project(project), record_judge), Settings.read(project), clock)
 
 
 def test_live_board_forgets_what_the_lake_tells(tmp_path: Path) -> None:

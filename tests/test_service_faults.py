@@ -1,8 +1,11 @@
 """What goes wrong around what is posted: a batch that is held, a spool that cannot be written, senders who stall."""
 
+import resource
 import select
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +16,7 @@ from flows.rework import admit_batch
 from flows.workplace import Workplace
 from tests.service_parts import CSV, Served, land_failing, make_project, row, served, upload
 
-HURRY_SECONDS = "0.5"  # for a body, instead of the half minute that there is by default
+HURRY_SECONDS = "1"  # for a head and a body, instead of the half minute that there is by default
 FORM = 'multipart/form-data; boundary="xyz"'
 PART = b'--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\nvisit_id\r\n'
 
@@ -36,6 +39,11 @@ def service(project: Path) -> Iterator[Served]:
 
 def receipt(service: Served, answer: httpx.Response) -> dict:
     return httpx.get(service.url + answer.headers["location"], timeout=30).json()
+
+
+def place_of(service: Served) -> tuple[str, int]:
+    address = urlsplit(service.url)
+    return address.hostname or "", address.port or 0
 
 
 def files(project: Path) -> Path:
@@ -72,27 +80,95 @@ def test_service_keeps_uploads_from_other_users(project: Path, service: Served) 
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize(
-    ("place", "kind", "body"),
-    [
+@dataclass
+class Line:
+    """A connection on which a request begins and never ends; a trickling one brings a byte now and then."""
+
+    begun: bytes
+    is_trickling: bool
+    socket: socket.socket
+
+    def told(self) -> bytes:
+        """What comes back, once the service closes the connection."""
+        found = b""
+        while True:
+            if select.select([self.socket], [], [], 0.1)[0]:
+                try:
+                    more = self.socket.recv(65536)
+                except ConnectionResetError:  # what we sent came too late
+                    more = b""
+                found += more
+                if not more:
+                    return found
+            elif self.is_trickling:
+                with suppress(OSError):  # it may be closed by now
+                    self.socket.sendall(b"a")
+
+
+@contextmanager
+def lines(service: Served, beginnings: list[bytes]) -> Iterator[list[Line]]:
+    """Two connections for each beginning, one of which trickles."""
+    with ExitStack() as stack:
+        opened = []
+        for begun in beginnings:
+            for is_trickling in (False, True):
+                line = stack.enter_context(socket.create_connection(place_of(service), timeout=30))
+                line.sendall(begun)
+                opened.append(Line(begun, is_trickling, line))
+        yield opened
+
+
+def test_service_waits_for_no_body_for_ever(project: Path, service: Served) -> None:
+    """A body that stops coming, or comes by single bytes, is refused with 408, its connection closed, nothing kept."""
+    before = sorted(files(project).glob("*"))
+    head = "POST /{} HTTP/1.1\r\nHost: x\r\nContent-Type: {}\r\nContent-Length: 100000\r\n\r\n"
+    bodies = [
         ("v1/visits", "application/json", b'[{"visit_id": '),
         ("v1/visits/files", FORM, PART),
         ("sign-in", "application/x-www-form-urlencoded", b"key="),
-    ],
-    ids=["rows", "file", "sign-in"],
-)
-@pytest.mark.parametrize("is_trickling", [False, True], ids=["stalls", "trickles"])
-def test_service_waits_for_no_sender_for_ever(
-    project: Path, service: Served, place: str, kind: str, body: bytes, is_trickling: bool
-) -> None:
-    """A body that stops coming, or comes by single bytes, is refused with 408, its connection closed, nothing kept."""
-    before = sorted(files(project).glob("*"))
-    address = urlsplit(service.url)
-    with socket.create_connection((address.hostname, address.port or 0), timeout=30) as line:
-        head = f"POST /{place} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 100000\r\n\r\n"
-        line.sendall(head.encode() + body)
-        while is_trickling and not select.select([line], [], [], 0.1)[0]:
-            line.sendall(b" ")
-        told = b"".join(iter(lambda: line.recv(65536), b""))
-    assert told.startswith(b"HTTP/1.1 408 ") and b'"code":"body-slow"' in told, told
+    ]
+    with lines(service, [head.format(place, kind).encode() + body for place, kind, body in bodies]) as opened:
+        for line in opened:
+            told = line.told()
+            assert told.startswith(b"HTTP/1.1 408 ") and b'"code":"body-slow"' in told, (line, told)
     assert sorted(files(project).glob("*")) == before
+
+
+def test_service_waits_for_no_head_for_ever(service: Served) -> None:
+    """A head that stops coming, or comes by single bytes, is refused with 408; a silent connection is closed."""
+    whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    with lines(service, [b"G", b"POST /v1/visits HTTP/1.1\r\nX-A: ", whole + b"GET "]) as opened:
+        for line in opened:
+            assert b"HTTP/1.1 408 " in line.told(), line
+    with lines(service, [b""]) as (silent, _):
+        assert silent.told() == b""
+
+
+def test_service_takes_no_endless_head(service: Served) -> None:
+    """A head without end is refused, whether it is one header, many, or headers behind a chunked body."""
+    chunked = b"POST /v1/visits HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+    many = b"X-A: bcdefgh\r\n" * 100_000
+    for endless in (b"GET / HTTP/1.1\r\nX-A: " + b"a" * 1_000_000, b"GET / HTTP/1.1\r\n" + many, chunked + many):
+        with socket.create_connection(place_of(service), timeout=30) as line:
+            with suppress(OSError):  # it is closed while we still send
+                line.sendall(endless)
+            with suppress(ConnectionResetError):
+                assert line.recv(65536).startswith(b"HTTP/1.1 400 ")
+    assert httpx.get(f"{service.url}/healthz").status_code == 200
+
+
+def allow_few_files() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (320, 320))
+
+
+def test_service_serves_beside_very_many_connections(tmp_path: Path) -> None:
+    """However many connections are open and idle, files can be opened and whoever comes is served."""
+    with served(make_project(tmp_path), limits=allow_few_files) as service, ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection(place_of(service), timeout=30)) for _ in range(400)]
+        with httpx.Client(timeout=30) as client:
+            for number in range(3):
+                assert client.post(f"{service.url}/v1/visits", json=[row(number)]).status_code == 202
+                idle += [
+                    stack.enter_context(socket.create_connection(place_of(service), timeout=30)) for _ in range(50)
+                ]
+        assert upload(service, "a.csv", CSV).status_code == 202

@@ -1,5 +1,6 @@
 """The app of the ingestion service: its routes, its problems, its health."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -7,6 +8,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 
 from flows.service import files, pages, receipts, records
 from flows.service.admission import Guard, admit
+from flows.service.doors import tell_end, watch
 from flows.service.live import LiveBoard
 from flows.service.observing import Observed
 from flows.service.problems import add_problems
@@ -21,7 +23,10 @@ def build_app(service: Service, guard: Guard) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(watch(service.doors))
+        watching.add_done_callback(tell_end)
         yield
+        watching.cancel()
         service.spool.close()
 
     app = FastAPI(
@@ -32,7 +37,7 @@ def build_app(service: Service, guard: Guard) -> FastAPI:
         openapi_url=None,
     )
     app.state.service, app.state.guard = service, guard
-    app.state.live = LiveBoard(service.project, service.settings, tuple(service.doors), guard.clock)
+    app.state.live = LiveBoard(service.doors, service.settings, guard.clock)
     app.add_middleware(Observed, guard=guard, metrics=guard.metrics)
     add_problems(app)
     app.include_router(health)

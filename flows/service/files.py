@@ -8,9 +8,10 @@ from fastapi.responses import JSONResponse
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from flows.service.doors import Door
 from flows.service.reading import arriving, key_of
 from flows.service.records import REPEAT_HEADER
-from flows.service.state import Door, Service
+from flows.service.state import Service
 from lake.errors import SourceError
 from lake.receiving.incoming import IncomingFile
 from lake.receiving.register import opened_register

@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from flows.service.doors import Doors
 from flows.service.metrics import Waiting, waiting_in
 from lake.catalogue import restricted_in
 from lake.engine import EngineError, EngineLimits, Session
 from lake.errors import SluiceError
 from lake.operations import show_operations
-from lake.project import Project
 from lake.receiving.segments import find_segment, segment_of
 from lake.receiving.verdicts import Verdicts
 from lake.run import Clock
@@ -89,7 +89,7 @@ class LiveSource:
 
 @dataclass(frozen=True)
 class LiveState:
-    """Everything the page tells, at an instant; `trouble` says why the lake could not be read, then it is older."""
+    """Everything the page tells, at an instant; `trouble` says what of it could not be read and is older."""
 
     at: datetime
     sources: tuple[LiveSource, ...] = ()
@@ -109,8 +109,8 @@ class _Refused:
 class LiveBoard:
     """The state of the page, looked up when somebody looks."""
 
-    def __init__(self, project: Project, settings: Settings, doors: tuple[str, ...], clock: Clock) -> None:
-        self._project, self._settings, self._doors, self._clock = project, settings, doors, clock
+    def __init__(self, doors: Doors, settings: Settings, clock: Clock) -> None:
+        self._doors, self._settings, self._clock = doors, settings, clock
         self._lock = threading.Lock()  # of looking, which takes its time
         self._noting = threading.Lock()
         self._refused: dict[str, _Refused] = {}
@@ -155,7 +155,8 @@ class LiveBoard:
             sources[name] = replace(known, waiting=waiting.get(name, NOTHING), waiting_bad=bad.get(name, 0))
         told = [error for each in refused for error in each.errors] + errors
         told.sort(key=lambda error: error.at, reverse=True)
-        return LiveState(now, tuple(sources[name] for name in sorted(sources)), tuple(told[:MOST_ERRORS]))
+        shown = tuple(sources[name] for name in sorted(sources))
+        return LiveState(now, shown, tuple(told[:MOST_ERRORS]), self._doors.trouble)
 
     def _still_refused(self) -> list[_Refused]:
         """Gives what was refused and is not landed, and forgets the rest."""
@@ -171,7 +172,7 @@ class LiveBoard:
             for name, back in (("now", timedelta()), ("hour", timedelta(hours=1)), ("day", timedelta(days=1)))
         }
         with Session(LIMITS, store) as session:
-            contracts = list(self._project.contracts().values())
+            contracts = list(self._doors.contracts.values())
             show_operations(session, store, restricted_in(session, store, contracts).received)
             hours: dict[str, list[int]] = {}
             for name, ago, count in session.rows(HOURS.format(**bounds)):

@@ -1,15 +1,16 @@
 """What Prometheus is told of the service. Labels are sources of the project, statuses and fixed words."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from flows.service.doors import Doors
 from lake.receiving.incoming import all_files
 from lake.receiving.segments import all_segments
 from lake.run import Clock
@@ -22,10 +23,12 @@ ELSEWHERE = "none"  # the source of what belongs to no door: unknown paths, page
 class ServiceMetrics:
     """The service's counts since it was started, in a registry of its own."""
 
-    def __init__(self, spool: Path, sources: Iterable[str], clock: Clock) -> None:
+    def __init__(self, spool: Path, doors: Doors, clock: Clock) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_SpoolCollector(spool, sources, clock))
-        self._sources = frozenset(sources)
+        self.registry.register(_SpoolCollector(spool, doors, clock))
+        self._doors = doors
+        unread = Gauge("sluice_contracts_unread", "1 while changed contracts cannot be read.", registry=self.registry)
+        unread.set_function(lambda: float(bool(doors.trouble)))
         self._requests = Counter("sluice_requests", "Requests answered.", ("source", "status"), registry=self.registry)
         self._rows = Counter(
             "sluice_rows", "Rows received, by what was said of them.", ("source", "verdict"), registry=self.registry
@@ -44,7 +47,7 @@ class ServiceMetrics:
 
     def tell_request(self, source: str, status: int, seconds: float, byte_count: int) -> None:
         """Counts one answered request."""
-        label = source if source in self._sources else ELSEWHERE
+        label = source if source in self._doors else ELSEWHERE
         self._requests.labels(label, str(status)).inc()
         self._seconds.labels(label).observe(seconds)
         self._bytes.labels(label).inc(byte_count)
@@ -70,15 +73,15 @@ class Waiting:
 class _SpoolCollector(Collector):
     """What waits in the spool, looked up when it is asked for."""
 
-    def __init__(self, spool: Path, sources: Iterable[str], clock: Clock) -> None:
-        self._spool, self._sources, self._clock = spool, tuple(sources), clock
+    def __init__(self, spool: Path, doors: Doors, clock: Clock) -> None:
+        self._spool, self._doors, self._clock = spool, doors, clock
 
     def collect(self) -> Iterator[Metric]:
         """Gives the bytes that wait and the age of the oldest, by source."""
         size = GaugeMetricFamily("sluice_spool_bytes", "Bytes that wait to be landed.", labels=("source",))
         age = GaugeMetricFamily("sluice_spool_oldest_seconds", "Age of the oldest that waits.", labels=("source",))
         waiting = waiting_in(self._spool, self._clock())
-        for source in self._sources:
+        for source in self._doors:
             found = waiting.get(source, Waiting())
             size.add_metric((source,), found.byte_count)
             age.add_metric((source,), found.oldest_seconds)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from flows.service.state import Door
+from flows.service.doors import Door
 from lake.receiving.examples import example_record
 from lake.receiving.record_model import record_model
 

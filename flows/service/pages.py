@@ -9,10 +9,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from flows.service.admission import COOKIE, SIGNED_IN_SECONDS, Guard, see
+from flows.service.doors import Door
 from flows.service.live import LiveBoard, seen_by
 from flows.service.openapi import api_sources, describe_api
 from flows.service.reading import arriving
-from flows.service.state import Door, Service
+from flows.service.state import Service
 from lake.receiving.keys import Key
 from reports.live import ASSETS, POLICY, read_asset, render_live
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from flows.service.state import Door
+from flows.service.doors import Door
 from lake.errors import SourceError
 from lake.receiving.bodies import split_body, too_large, unzip_body
 from lake.receiving.spool import Post

@@ -2,8 +2,8 @@
 
 import logging
 import socket
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from fastapi import FastAPI
 
 from flows.service.admission import Guard
 from flows.service.app import build_app
+from flows.service.connections import bounded
+from flows.service.doors import Doors
 from flows.service.metrics import ServiceMetrics
-from flows.service.state import Door, Service, open_doors
+from flows.service.state import Service
 from flows.serving import stoppable
 from lake.errors import SettingsError
 from lake.project import Project
@@ -41,14 +43,11 @@ class Place:
 
 def serve(project: Project, settings: Settings, place: Place, tell: Callable[[str], None]) -> None:
     """Serves until it is stopped; raises SettingsError when it cannot listen, or nothing is posted to."""
-    with ExitStack() as judges:
-        doors = open_doors(project, lambda contract: judges.enter_context(closing(record_judge(contract))))
+    with closing(Doors(project, record_judge)) as doors:
         _serve(project, settings, place, doors, tell)
 
 
-def _serve(
-    project: Project, settings: Settings, place: Place, doors: Mapping[str, Door], tell: Callable[[str], None]
-) -> None:
+def _serve(project: Project, settings: Settings, place: Place, doors: Doors, tell: Callable[[str], None]) -> None:
     if not doors:
         raise SettingsError(
             "doors-missing",
@@ -58,14 +57,14 @@ def _serve(
     guard = open_guard(settings, doors, place)
     with _listening(place) as listener:
         service = Service(project, settings, Spool(settings.spool, system_clock), doors)
-        server = uvicorn.Server(_config(build_app(service, guard), place))
+        server = uvicorn.Server(_config(build_app(service, guard), place, settings.body_seconds))
         scheme, port = "https" if place.cert else "http", listener.getsockname()[1]
         tell(f"Taking {', '.join(doors)} at {scheme}://{place.host}:{port}/v1/… (Ctrl-C stops it)")
         with stoppable(), suppress(KeyboardInterrupt):  # uvicorn tells the signal on, after its polite end
             server.run(sockets=[listener])
 
 
-def open_guard(settings: Settings, doors: Iterable[str], place: Place) -> Guard:
+def open_guard(settings: Settings, doors: Doors, place: Place) -> Guard:
     """Gives who is let in; raises SettingsError when that would be nobody, or everybody from anywhere."""
     if place.is_open and place.host not in LOOPBACK:
         raise SettingsError(
@@ -84,13 +83,14 @@ def open_guard(settings: Settings, doors: Iterable[str], place: Place) -> Guard:
     return Guard(ring, system_clock, metrics, settings.requests_per_minute, settings.rows_per_minute)
 
 
-def _config(app: FastAPI, place: Place) -> uvicorn.Config:
+def _config(app: FastAPI, place: Place, head_seconds: float) -> uvicorn.Config:
     for path in (place.cert, place.key):
         if path is not None and not path.is_file():
             raise SettingsError("tls-missing", f"There is no file '{path}'.", cure="Mend SLUICE_SERVE_CERT and _KEY.")
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=bounded(head_seconds),
+        ws="none",
         loop="uvloop",
         lifespan="on",
         log_level=logging.WARNING,

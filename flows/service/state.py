@@ -1,36 +1,18 @@
 """What every request is handed: the sources that are posted to, their limits and judges, and the spool."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from flows.service.judging import GroupJudge
-from lake.contract import Contract
+from flows.service.doors import Door, Doors
 from lake.errors import SettingsError, SourceError
 from lake.project import Project
 from lake.receiving.spool import Spool
-from lake.receiving.verdicts import Judge
 from lake.settings import Settings
 
-MOST_BODY_BYTES = 10 << 20
-MOST_ROWS = 50_000
-MOST_FILE_BYTES = 1 << 30
 ROOM_BYTES = 256 << 20  # of bodies in memory at any moment
-
-MakeJudge = Callable[[Contract], Judge]
-
-
-@dataclass(frozen=True)
-class Door:
-    """One source that is posted to, with the limits of its contract."""
-
-    contract: Contract
-    judge: GroupJudge
-    most_bytes: int
-    most_rows: int
-    most_file_bytes: int
 
 
 class Room:
@@ -73,7 +55,7 @@ class Service:
     project: Project
     settings: Settings
     spool: Spool
-    doors: Mapping[str, Door]
+    doors: Doors
     room: Room = field(default_factory=Room)
     parting: asyncio.Lock = field(default_factory=asyncio.Lock)
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -87,23 +69,3 @@ class Service:
             cure = f"Did you mean '/v1/{near[0]}'?" if near else f"There are: {', '.join(self.doors) or 'none'}."
             raise SourceError("door-unknown", f"Nothing is posted to '/v1/{source}'.", cure=cure)
         return found
-
-
-def open_doors(project: Project, make_judge: MakeJudge) -> Mapping[str, Door]:
-    """Gives a door for each contract that is posted to; raises ContractError for a contract that is broken."""
-    return {
-        source: _door(contract, make_judge(contract))
-        for source, contract in sorted(project.contracts().items())
-        if contract.pushed is not None
-    }
-
-
-def _door(contract: Contract, judge: Judge) -> Door:
-    options = {} if contract.pushed is None else contract.pushed.options
-    return Door(
-        contract,
-        GroupJudge(judge),
-        most_bytes=int(options.get("maxBodyBytes", MOST_BODY_BYTES)),
-        most_rows=int(options.get("maxRows", MOST_ROWS)),
-        most_file_bytes=int(options.get("maxFileBytes", MOST_FILE_BYTES)),
-    )
