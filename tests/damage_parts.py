@@ -36,7 +36,7 @@ def harm(session: Session, suite: Suite, damage: str, now: datetime) -> dict[str
     """Gives what a check file says of a damage, which is mended then."""
     session.execute(damage)
     results = judge(session, suite, now)
-    mend(session, sorted(set(re.findall(r"\b(?:raw|staging|intermediate|marts|ops)\.\w+", damage))))
+    mend(session, sorted(set(re.findall(r"\b(?:raw|reference|staging|intermediate|marts|ops)\.\w+", damage))))
     return results
 
 

@@ -23,7 +23,7 @@ TABLES = (
     *STAGED,
     *(f"marts.{name}" for name in MARTS),
     *(f"raw.{source}" for source in SOURCES),
-    *("reference.footprint_sites", "reference.emission_factors", "reference.paper_weights"),
+    *(f"reference.{name}" for name in ("footprint_sites", "emission_factors", "paper_weights", "saving_assumptions")),
 )
 METERED_TABLES = (
     *(f"marts.{name}" for name in METERED),
@@ -299,9 +299,25 @@ LEDGERS: list[tuple[str, str, str]] = [
 ]
 
 
+REFERENCES: dict[str, list[tuple[str, str, str]]] = {
+    CARBON: [
+        (f"insert into reference.{name} from reference.{name} limit 1", check, "fail")
+        for name in ("footprint_sites", "emission_factors")
+        for check in ["no site and no factor stands twice in its reference table"]
+    ],
+    MEASURES: [
+        (damage, "each assumption stands once in reference.saving_assumptions", "fail")
+        for damage in (
+            "insert into reference.saving_assumptions from reference.saving_assumptions limit 1",
+            f"update reference.saving_assumptions set value = null {ONE}",
+        )
+    ],
+}
+
+
 def damages(table: str) -> list[tuple[str, str, str]]:
     own = [(f"update {table} {change}", check, outcome) for change, check, outcome in OWN.get(table, ())]
-    return [*common_damages(SUITES[table]), *own, *(LEDGERS if table == PIPELINE else ())]
+    return [*common_damages(SUITES[table]), *own, *REFERENCES.get(table, ()), *(LEDGERS if table == PIPELINE else ())]
 
 
 @pytest.fixture(scope="module")
@@ -331,10 +347,12 @@ def test_footprint_checks_pass_or_warn_on_nothing(session: Session, table: str) 
 
 
 def test_footprint_alert_tells_a_meter_with_a_gap(session: Session) -> None:
-    """Days of a meter that nobody billed, between its first and its last, are one alert for the meter."""
+    """Days of a meter that nobody billed are one alert for the meter, however often other days are billed."""
     session.execute(f"delete from {INVOICES} where meter_id <> 'MTR-009'")
     before = breaches(session, "footprint_meter_gap")
     session.execute(f"delete from {INVOICES} where period_start_on = '2025-06-15'")
     [alert] = breaches(session, "footprint_meter_gap")
     gone = alert["measured"] - sum(each["measured"] for each in before)
     assert (alert["breach_key"], gone > 27) == ("MTR-009", True)
+    session.execute(f"insert into {INVOICES} from {INVOICES} where period_start_on > '2025-06-15'")
+    assert breaches(session, "footprint_meter_gap") == [alert]

@@ -28,7 +28,10 @@ DEPARTMENTS = "department_id,department_name,cost_centre\nCAR,Cardiology,CC-1000
 
 
 def test_people_alerts_budget_is_exceeded_beyond_a_tenth(session: Session) -> None:
-    """A tenth too much is none, a paisa more is one; spend without a budget is one; money back and thrift are none."""
+    """A tenth too much is none, a paisa more is one; spend without a budget is one; money back and thrift are none.
+
+    So it is of the largest budget that the contract takes.
+    """
     session.execute(
         """
         create table marts.expense_summary as
@@ -36,7 +39,7 @@ def test_people_alerts_budget_is_exceeded_beyond_a_tenth(session: Session) -> No
             budget_inr::decimal(18, 2) as budget_inr, actual_inr::decimal(18, 2) as actual_inr,
             ((actual_inr - budget_inr) / nullif(budget_inr, 0))::decimal(18, 6) as variance_ratio,
         from (values ('at', 1000, 1100), ('over', 1000, 1100.01), ('none', 0, 5.5), ('back', 0, -5), ('less', 10, 1),
-            ('far', 200, 300)) as cells(category, budget_inr, actual_inr)
+            ('far', 200, 300), ('vast', 900000000000, 990000000000.01)) as cells(category, budget_inr, actual_inr)
         """
     )
     found = {alert.breach_key: (alert.measured, alert.message) for alert in evaluate(RULES["budget_breach"], session)}
@@ -49,6 +52,10 @@ def test_people_alerts_budget_is_exceeded_beyond_a_tenth(session: Session) -> No
         "CAR/over/2025-03": (
             0.10001,
             "INR 1100.01 was spent of a budget of INR 1000.00: 10.0 % too much; allowed are 10 %.",
+        ),
+        "CAR/vast/2025-03": (
+            0.1,
+            "INR 990000000000.01 was spent of a budget of INR 900000000000.00: 10.0 % too much; allowed are 10 %.",
         ),
     }
 

@@ -42,6 +42,7 @@ DAMAGES = {
         " where resolved_at > opened_at and rowid > 100",
         f"update {{table}} set due_at = opened_at {THIRD}",
         f"update {{table}} set opened_week_on = opened_week_on + 1 {FOURTH}",
+        f"update {{table}} set department_id = 'ZZZ' {FIRST}",
     ],
     "staging.stg_expenses": [
         f"update {{table}} set department_id = 'ZZZ' {FIRST}",
@@ -56,17 +57,20 @@ DAMAGES = {
     ],
     "staging.stg_locum_shifts": [
         f"update {{table}} set ends_at = starts_at {FIRST}",
+        f"update {{table}} set department_id = 'ZZZ' {SECOND}",
         "update {table} set locum_id = null where status = 'assigned' and rowid > 150",
         "insert into {table} by name select * replace ('SH-X' as shift_id) from {table}"
         " where status = 'assigned' and locum_id is not null limit 1",
     ],
     "staging.stg_locum_availability": [
         f"update {{table}} set ends_at = starts_at {FIRST}",
+        f"update {{table}} set department_id = 'ZZZ' {SECOND}",
         "update {table} set is_withdrawn = true where rowid > 10",
     ],
     "intermediate.int_leave_days": [
         f"update {{table}} set day_share = 0.7 {FIRST}",
         f"update {{table}} set leave_on = date '2025-08-15' {SECOND}",
+        f"update {{table}} set leave_on = date '2031-08-14' {THIRD}",
         "insert into {table} by name select * replace ('LV-X' as application_id) from {table}"
         " where status = 'approved' and day_share = 1 limit 1",
     ],
@@ -95,6 +99,7 @@ DAMAGES = {
         f"update {{table}} set budget_revision = null, expense_count = 0 {SECOND}",
         f"update {{table}} set spend_month = spend_month + 1 {THIRD}",
         "update {table} set actual_inr = actual_inr * 10 where rowid > 200",
+        f"update {{table}} set budget_inr = 4e11, actual_inr = 8e11, variance_inr = 4e11, variance_ratio = 1 {FOURTH}",
     ],
     "marts.monthly_spend": [
         f"update {{table}} set variance_inr = variance_inr + 0.01 {FIRST}",

@@ -51,7 +51,8 @@ def fill_operations(session: Session, delivery: PlantedFaults) -> None:
         select
             'run-1' as run_id, 'batch-1' as batch_id, 'sales' as source, 'landed' as status,
             {delivery.line_count} as read_count, {delivery.good_count} as accepted_count,
-            {refused - repeats} as quarantined_count, {repeats} as duplicate_count, 1 as table_version;
+            {refused - repeats} as quarantined_count, {repeats} as duplicate_count, 1 as table_version,
+            timestamptz '{NOW}' - interval 1 day as ended_at;
         create table ops.quarantine as
         select
             'batch-1' as batch_id, 'sales' as source, line, 'batch-1:' || line as record_id, 'required' as rule,
@@ -145,6 +146,16 @@ DAMAGES = [
         f"update staging.stg_sales set sold_month = sold_month + 1 {FIRST_LINE}",
         STAGING + "a line's month is the first day of its day's month",
         "fail",
+    ),
+    (
+        "alter table staging.stg_sales alter units type bigint",
+        STAGING + "has the promised columns",
+        "fail",
+    ),
+    (
+        "update ops.ingestion_log set ended_at = ended_at - interval 3 day",
+        PIPELINE + "freshness - a feed from which nothing came for three days",
+        "warn",
     ),
     (f"update staging.stg_sales set units = -1 {FIRST_LINE}", STAGING + "no negative units", "fail"),
     (f"update staging.stg_sales set revenue_inr = -1 {FIRST_LINE}", STAGING + "no negative revenue", "fail"),
@@ -311,7 +322,9 @@ def test_sales_checks_are_each_tried_with_damage(session: Session) -> None:
 
 def test_sales_checks_wait_for_a_batch_landed_meanwhile(session: Session) -> None:
     """A batch another run has landed since is in the ledger and not yet in this run's raw table: no fault of it."""
-    session.execute("insert into ops.ingestion_log values ('run-2', 'batch-2', 'sales', 'landed', 7, 7, 0, 0, 2)")
+    session.execute(
+        f"insert into ops.ingestion_log values ('run-2', 'batch-2', 'sales', 'landed', 7, 7, 0, 0, 2, '{NOW}')"
+    )
     name = PIPELINE + "source and clean - each batch's accepted lines are in raw.sales"
     assert check(session, "pipeline.sales_reconciliation")[name].outcome == "pass"
 

@@ -13,7 +13,8 @@ with summary as (
 measured as (
     select
         *,
-        cast(0.10 as decimal(18, 6)) as threshold,
+        -- few digits, so that the product below holds a budget of any size
+        cast(0.10 as decimal(4, 2)) as threshold,
     from summary
     where actual_inr > 0
 ),

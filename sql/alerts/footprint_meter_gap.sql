@@ -5,13 +5,30 @@ description: >
   Days of a meter that no invoice bills, between its first and its last billed day. The footprint of
   these months is too small. One alert for each meter.
 */
-with billed as (
+with invoices as (
+    select * from staging.stg_electricity_invoices
+),
+
+-- a day that is billed twice makes up for no other
+followed as (
+    select
+        meter_id,
+        site,
+        period_start_on,
+        max(period_end_on) over (
+            partition by meter_id
+            order by period_start_on, period_end_on
+            rows between unbounded preceding and 1 preceding
+        ) as billed_until_on,
+    from invoices
+),
+
+gaps as (
     select
         meter_id,
         max(site) as site,
-        sum(day_count) as billed_day_count,
-        max(period_end_on) - min(period_start_on) as day_count,
-    from staging.stg_electricity_invoices
+        sum(greatest(period_start_on - billed_until_on, 0)) as gap_day_count,
+    from followed
     group by meter_id
 ),
 
@@ -19,16 +36,12 @@ footprint_meter_gap as (
     select
         'meter ' || meter_id as subject,
         meter_id as breach_key,
-        cast(day_count - billed_day_count as double) as measured,
+        cast(gap_day_count as double) as measured,
         cast(0 as double) as threshold,
-        day_count - billed_day_count
-        || ' days of meter '
-        || meter_id
-        || ' in '
-        || site
-        || ' are not billed.' as message,
-    from billed
-    where billed_day_count < day_count
+        gap_day_count || ' days of meter ' || meter_id || ' in ' || site || ' are not billed.'
+            as message,
+    from gaps
+    where gap_day_count > 0
 )
 
 select * from footprint_meter_gap

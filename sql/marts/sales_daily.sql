@@ -44,7 +44,8 @@ sales_daily as (
         *,
         -- a quotient is a float: rounded as a whole number of its last places, halves go up, always
         cast(
-            round(revenue_inr * 10000 / nullif(unit_count, 0)) / 10000 as decimal(18, 4)
+            round(revenue_inr * cast(10000 as hugeint) / nullif(unit_count, 0)) / 10000
+            as decimal(18, 4)
         ) as revenue_per_unit_inr,
     from summed
 )

@@ -60,7 +60,8 @@ sales_monthly as (
         revenue_inr,
         -- a quotient is a float: rounded as a whole number of its last places, halves go up, always
         cast(
-            round(revenue_inr * 10000 / nullif(unit_count, 0)) / 10000 as decimal(18, 4)
+            round(revenue_inr * cast(10000 as hugeint) / nullif(unit_count, 0)) / 10000
+            as decimal(18, 4)
         ) as revenue_per_unit_inr,
         previous_revenue_inr,
         cast(

@@ -45,10 +45,11 @@ sites as (
 
 assumptions as (
     select
-        max(value) filter (where assumption = 'electricity_price') as electricity_price,
-        max(value) filter (where assumption = 'idle_power') as idle_power,
-        max(value) filter (where assumption = 'idle_share') as idle_share,
-        max(value) filter (where assumption = 'paper_price') as paper_price,
+        cast(max(value) filter (where assumption = 'electricity_price') as decimal(9, 4))
+            as electricity_price,
+        cast(max(value) filter (where assumption = 'idle_power') as decimal(9, 4)) as idle_power,
+        cast(max(value) filter (where assumption = 'idle_share') as decimal(9, 4)) as idle_share,
+        cast(max(value) filter (where assumption = 'paper_price') as decimal(9, 4)) as paper_price,
     from reference.saving_assumptions
 ),
 
@@ -65,34 +66,46 @@ carbon as (
     from footprint
 ),
 
-quantities as (
+excesses as (
     select
-        'Bring every site to the median per square metre' as measure,
-        sum(
-            greatest(footprint.kwh - medians.median_per_m2 * sites.floor_m2, 0)
-        ) as saved_kwh,
-        0 as saved_paper_kg,
+        greatest(
+            footprint.kwh - cast(medians.median_per_m2 * sites.floor_m2 as decimal(18, 6)), 0
+        ) as excess_kwh,
     from footprint
     inner join medians on footprint.footprint_month = medians.footprint_month
     inner join sites on footprint.site = sites.site
+),
+
+unused as (
+    select count(*) * 86400 - sum(active_seconds) as unused_seconds
+    from devices
+),
+
+quantities as (
+    select
+        'Bring every site to the median per square metre' as measure,
+        sum(excess_kwh) as saved_kwh,
+        cast(0 as decimal(38, 7)) as saved_paper_kg,
+    from excesses
     union all
     select
         'Switch devices off while nobody uses them' as measure,
-        sum((86400 - devices.active_seconds) / 3600)
-        * max(assumptions.idle_share)
-        * max(assumptions.idle_power) as saved_kwh,
-        0 as saved_paper_kg,
-    from devices
+        cast(
+            unused.unused_seconds * assumptions.idle_share * assumptions.idle_power / 3600
+            as decimal(38, 6)
+        ) as saved_kwh,
+        cast(0 as decimal(38, 7)) as saved_paper_kg,
+    from unused
     cross join assumptions
     union all
     select
         'Print on both sides' as measure,
-        0 as saved_kwh,
+        cast(0 as decimal(38, 6)) as saved_kwh,
         sum(saveable_kg) as saved_paper_kg,
     from paper
 ),
 
-sustainability_measures as (
+priced as (
     select
         quantities.measure,
         cast(quantities.saved_kwh as decimal(18, 3)) as saved_kwh,
@@ -103,15 +116,17 @@ sustainability_measures as (
             + quantities.saved_paper_kg * assumptions.paper_price
             as decimal(18, 2)
         ) as saved_inr,
-        rank() over (
-            order by
-                quantities.saved_kwh * assumptions.electricity_price
-                + quantities.saved_paper_kg * assumptions.paper_price desc
-        ) as saving_rank,
     from quantities
     cross join assumptions
     cross join carbon
     where quantities.saved_kwh > 0 or quantities.saved_paper_kg > 0
+),
+
+sustainability_measures as (
+    select
+        *,
+        rank() over (order by saved_inr desc) as saving_rank,
+    from priced
 )
 
 select * from sustainability_measures
