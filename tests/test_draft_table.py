@@ -92,6 +92,8 @@ def test_draft_of_an_sqlite_table_lands(tmp_path: Path) -> None:
     ("target", "message"),
     [
         ("postgresql://me:geheim@db/shop/orders", r"holds a password.*passwordSecret=NAME"),
+        ("postgresql://me:gehe%69im@db/shop/orders", r"holds a password.*passwordSecret=NAME"),
+        ("postgresql://me@db/shop/orders?password=geheim", r"has the unknown 'password'.*passwordSecret=NAME"),
         ("postgresql://me@db/shop", "names no table"),
         ("postgresql://me@db/shop/orders?passwort=X", "has the unknown 'passwort'"),
     ],

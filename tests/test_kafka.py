@@ -282,13 +282,15 @@ def test_kafka_draft_lands_what_it_was_drawn_from(tmp_path: Path, cluster: Clust
         ("kafka://127.0.0.1:1/", "'topic' is"),
         ("kafka://127.0.0.1/orders", "Key 'host' is '127.0.0.1'"),
         ("kafka://127.0.0.1:1/orders?securityProtocol=TLS", "'securityProtocol' is 'TLS'"),
-        ("kafka://127.0.0.1:1/orders?pasword=1", "'pasword'"),
+        ("kafka://127.0.0.1:1/orders?pasword=geheim", "'pasword'"),
+        ("kafka://me:geheim@127.0.0.1:1/orders", "Key 'host' is '***@127.0.0.1:1'"),
     ],
 )
 def test_kafka_draft_of_an_address_that_cannot_be(tmp_path: Path, capsys, address: str, told: str) -> None:
-    """What is wrong with the address of a topic is told before any broker is asked."""
+    """What is wrong with the address of a topic is told before any broker is asked, a password in it never."""
     assert main(["--project", str(tmp_path), "draft", address]) == 1
-    assert told in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert told in said and "geheim" not in said
 
 
 def test_kafka_watch_lets_messages_gather(tmp_path: Path, cluster: Cluster) -> None:

@@ -125,6 +125,18 @@ def test_postgres_rows_without_watermark_are_read_each_time(tmp_path: Path, read
     assert lake.ids == [*range(1, 26), 90, 91]
 
 
+def test_postgres_view_whose_watermark_is_missing_is_read_whole(tmp_path: Path, readings: Database) -> None:
+    """Rows of an outer join have no watermark, though its type says that it is never null: they land, too."""
+    readings.execute(
+        "create domain moment as timestamptz not null",
+        "create table seen (reading_id bigint primary key, at moment)",
+        "insert into seen select reading_id, read_at from readings where reading_id <= 10",
+        "create view watched as select reading_id, seen.at as read_at, kwh from readings left join seen using (reading_id)",
+    )
+    readings.let_read()
+    assert len(read_table(tmp_path, postgresql(readings, table="watched")).rows) == 25
+
+
 def test_postgres_full_reads_all_and_lands_what_differs(tmp_path: Path, readings: Database) -> None:
     """In full all is read each time: what is there already is a duplicate, what changed a new version."""
     lake = Lake(tmp_path, postgresql(readings, mode="full"))

@@ -8,6 +8,13 @@ HERE = ("localhost", "127.0.0.1", "::1")  # where plain HTTP leaves no machine
 NAMED = re.compile(r"\$\{([A-Za-z][A-Za-z0-9_]{0,99})\}(/[^?#\s]*)?")
 
 
+def without_password(address: str) -> str:
+    """Gives an address as a message may quote it: nothing of what stands before an `@` or behind a `?`."""
+    bare = address.partition("?")[0]
+    scheme, mark, rest = bare.rpartition("://")
+    return f"{scheme}{mark}***@{rest.rpartition('@')[2]}" if "@" in rest else bare
+
+
 def named_in(location: str) -> str | None:
     """Gives the name a location such as `${METERS_URL}/v1/readings` begins with, None for one that is an address."""
     found = NAMED.fullmatch(location)

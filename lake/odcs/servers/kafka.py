@@ -9,6 +9,7 @@ from lake.contract import Contract, Server
 from lake.errors import ContractError, SourceError
 from lake.odcs.document import Part, check_keys, did_you_mean, value_text
 from lake.odcs.properties import custom_properties
+from lake.odcs.servers.address import without_password
 from lake.odcs.servers.properties import SPAN, Kind, span_seconds
 
 KAFKA_KEYS = (
@@ -57,7 +58,7 @@ def read_kafka(server: Part) -> Server:
     options = {name: _value(name, part) for name, part in found.items()}
     host = server.text("host").replace(" ", "")
     if BROKERS.fullmatch(host) is None:
-        message = f"Key 'host' is '{server.text('host')}'."
+        message = f"Key 'host' is '{without_password(server.text('host'))}'."
         raise server.fault("server-unfit", message, "Write the brokers as 'kafka1:9092,kafka2:9092'.", "host")
     if "topic" not in options:
         raise server.fault("server-unfit", "The custom property 'topic' is missing.", "Add it: the topic's name.")

@@ -8,6 +8,7 @@ from lake.contract import CAPTURE, Server
 from lake.errors import ContractError
 from lake.odcs.document import Part, check_keys
 from lake.odcs.properties import custom_properties
+from lake.odcs.servers.address import without_password
 from lake.odcs.servers.database import CHOICES as READING_CHOICES
 from lake.odcs.servers.database import READING_KINDS, SECRET, read_database, unfit
 from lake.odcs.servers.properties import Kind
@@ -46,7 +47,12 @@ def read_postgresql(server: Part) -> Server:
     check_keys(server, POSTGRESQL_KEYS, "a server of type 'postgresql'")
     host, port = server.text("host"), str(server.value["port"])
     if not host or "@" in host or ("/" in host[1:] and not host.startswith("/")):
-        raise unfit(server, f"Key 'host' is '{host}'.", "Write a name or address alone, e.g. 'db.example.com'.", "host")
+        raise unfit(
+            server,
+            f"Key 'host' is '{without_password(host)}'.",
+            "Write a name or address alone, e.g. 'db.example.com'.",
+            "host",
+        )
     if not port.isdecimal():
         raise unfit(server, f"Key 'port' is '{port}'.", "Write a number, e.g. 5432.", "port")
     _check_capture(server, options)
@@ -68,7 +74,7 @@ def read_address(target: str) -> Server:
     wrong = [key for key in given if key not in POSTGRESQL_KINDS]
     if url.password or not url.hostname or not database or not table or wrong:
         fault = "holds a password" if url.password else f"has the unknown '{wrong[0]}'" if wrong else "names no table"
-        told = target.replace(url.password or " ", "***")
+        told = without_password(target)
         cure = "Write 'postgresql://user@host:5432/database/schema.table?passwordSecret=NAME', the name of the secret."
         raise ContractError("option-unfit", f"'{told}' {fault}.", cure=cure)
     place = {"host": url.hostname, "port": str(url.port or USUAL_PORT), "database": database, "table": table}

@@ -47,7 +47,7 @@ with recursive found (place, name, required, type_id) as ({found}),
 resolved as (
     select place, name, required, type_id from found
     union all
-    select place, name, required or typnotnull, typbasetype
+    select place, name, required, typbasetype  -- a domain's `not null` says nothing of an outer join
     from resolved inner join pg_catalog.pg_type as types on types.oid = type_id
     where typtype = 'd'
 )
