@@ -131,7 +131,8 @@ def test_postgres_view_whose_watermark_is_missing_is_read_whole(tmp_path: Path, 
         "create domain moment as timestamptz not null",
         "create table seen (reading_id bigint primary key, at moment)",
         "insert into seen select reading_id, read_at from readings where reading_id <= 10",
-        "create view watched as select reading_id, seen.at as read_at, kwh from readings left join seen using (reading_id)",
+        "create view watched as "
+        "select reading_id, seen.at as read_at, kwh from readings left join seen using (reading_id)",
     )
     readings.let_read()
     assert len(read_table(tmp_path, postgresql(readings, table="watched")).rows) == 25

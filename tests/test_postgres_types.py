@@ -170,7 +170,10 @@ def test_postgres_types_that_change_follow_the_drift_policy(tmp_path: Path, data
     lake = Lake(tmp_path, things(database), {"driftPolicy": policy}, columns("a_smallint"))
     assert lake.land().counts == [(1, 1, 0, 0)]
     database.execute("alter table things alter a_smallint type text", "insert into things values (2, 'many')")
-    assert lake.land().counts == [(2, 0, 1, 1)]
+    retyped = lake.land()
+    assert retyped.counts == [(2, 0, 1, 1)]
+    told = [event.details["change"] for event in retyped.events if event.kind == "schema-drifted"]
+    assert told == ["a_smallint is text in the database, and was int2"]
     database.execute("alter table things add extra text default 'new'", "insert into things values (3, '3')")
     if policy == "refuse":
         with pytest.raises(SourceError, match="has the unknown extra, and the contract of 'readings' refuses drift"):

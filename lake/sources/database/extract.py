@@ -26,7 +26,7 @@ from lake.sources.delivery import PULL, Delivery
 from lake.sources.visit import ORDINAL, Visit, numbered_batch
 
 DIALECTS: Mapping[str, Dialect] = {"postgresql": PostgreSQL(), "sqlite": SQLite()}
-PARTS = "parts"
+PARTS, TYPES = "parts", "types"
 FIRST_WAIT, LONGEST_WAIT, JITTER = 0.5, 15.0, 0.5  # seconds; each wait doubles, and is up to half as long again
 
 
@@ -71,12 +71,16 @@ class _Patience:
 
 @dataclass
 class _Reading:
-    """One visit to one table. `parts` are the digests of what is in raw, by the label of a range, piece by piece."""
+    """One visit to one table.
+
+    `parts` are the digests of what is in raw, by the label of a range, piece by piece; `_types` those of the columns.
+    """
 
     visit: Visit
     endpoint: Endpoint
     dialect: Dialect
     parts: dict[str, list[str]] = field(init=False)
+    _types: dict[str, str] = field(default_factory=dict)
     _given: int = 0
     _rows: int = 0
 
@@ -111,6 +115,7 @@ class _Reading:
         """Gives the batches of one snapshot that hold what raw lacks."""
         with self.dialect.open(self.endpoint, self.visit.project, self.visit.secrets) as client:
             table = self.dialect.describe(client, self.endpoint)
+            self._types = {column.name: column.kind for column in table.columns}
             ranges = find_ranges(client, self.dialect, table, self.endpoint, self.visit.contract, self.visit.since)
             self.parts = {wanted.label: self.parts.get(wanted.label, []) for wanted in ranges}
             self._rows, spool = 0, Spool(self._paths)
@@ -171,12 +176,27 @@ class _Reading:
     def _delivery(self, path: Path) -> Delivery:
         """Gives the next batch, with the digests that are true once it is in the lake."""
         contract, ordinal = self.visit.contract, self.visit.next_ordinal + self._given
+        if not self._given:
+            self._note_retyped()
         self._given += 1
-        position = {ORDINAL: str(ordinal), PARTS: json.dumps(self.parts)}
+        position = {ORDINAL: str(ordinal), PARTS: json.dumps(self.parts), TYPES: json.dumps(self._types)}
         return Delivery(
             self.endpoint.origin, path, contract.server.format, kind=PULL,
             batch_id=numbered_batch(contract, ordinal), position=position,
         )  # fmt: skip
+
+    def _note_retyped(self) -> None:
+        """Tells the columns whose types in the database are others than when it was read last."""
+        before = json.loads(self.visit.position.get(TYPES, "{}"))
+        changed = [
+            f"{name} is {kind} in the database, and was {before[name]}"
+            for name, kind in self._types.items()
+            if before.get(name, kind) != kind
+        ]
+        if changed:
+            contract, told = self.visit.contract, "; ".join(changed)
+            subject, version = f"raw.{contract.source}", contract.version
+            self.visit.run.note("schema-drifted", subject, len(changed), contract_version=version, change=told)
 
 
 def _redacted(error: SluiceError, visit: Visit) -> SourceError:
