@@ -18,6 +18,7 @@ NAME_OWNERS = frozenset(
     }
 )
 WHOLE_NAMES = frozenset({"surname", "firstname", "lastname"})
+ROW_NUMBER = "rowid"  # the engine's name for the number of a row, which no column of ours may have
 
 
 def snake_case(text: str) -> str:
@@ -33,6 +34,7 @@ def own_names(columns: Sequence[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     for place, column in enumerate(columns, 1):
         name = snake_case(column) or f"column_{place}"
+        name = "row_id" if name == ROW_NUMBER else name
         repeats = (f"{name}_{number}" for number in itertools.count(2))
         names[column] = name if name not in names.values() else next(n for n in repeats if n not in names.values())
     return names

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from lake.errors import ContractError
+from lake.errors import ContractError, SourceError
 from lake.odcs.reader import read_contract
 from sql.current import current_views
 from tests.crash_parts import run_here, start_run
-from tests.database_parts import COLUMNS, MAKE, WATERMARK, fill, postgresql, sqlite, write_contract
+from tests.database_parts import COLUMNS, MAKE, WATERMARK, fill, postgresql, read_table, sqlite, write_contract
 from tests.http_parts import ask
 from tests.postgres_parts import Database
 
@@ -159,3 +159,11 @@ def test_deletions_late_old_version_does_not_bring_a_row_back(tmp_path: Path, fi
     set_up(tmp_path, WATERMARK)
     contract = read_contract(tmp_path / "lake" / "contracts" / "readings.yaml")
     assert 'order by "read_at" desc nulls last' in current_views([contract])["raw.readings_current"].sql
+
+
+def test_deletions_are_not_taken_from_a_column_of_the_table(tmp_path: Path, file: File) -> None:
+    """A table with a column of the name that deletions are told by is refused: its rows would be taken for gone."""
+    file.execute("alter table readings add _deleted_at text")
+    with pytest.raises(SourceError, match="has the column '_deleted_at'.*columns: contract"):
+        read_table(tmp_path, sqlite("meters.db", deletes="notice"), FULL)
+    assert len(read_table(tmp_path, sqlite("meters.db", deletes="notice", columns="contract"), FULL).rows) == 4

@@ -1,5 +1,6 @@
 """D2: columns that come, go or change their name or type: by the contract's policy, with a suggestion, in writing."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +104,22 @@ def test_an_unknown_column_with_a_name_of_ours_is_kept_beside_it(tmp_path, store
     text = "id,day,region,qty,price,note,Units,_line\na1,2026-01-01,North,1,1.50,,box,x\n"
     land(store, deliver(tmp_path, text), contract_with(columns=columns, drift="evolve"))
     assert raw_rows(store, '_line, units, "Units_received", "_line_received"') == [(2, 1, "box", "x")]
+
+
+def test_keys_that_differ_in_case_only_keep_their_values(tmp_path, store):
+    """D2: `Units` beside `units` in a record of JSON lands beside it; `rowid` is a name of the engine's own."""
+    record = {
+        "id": "a1",
+        "day": "2026-01-01",
+        "region": "North",
+        "units": 1,
+        "price": 1.5,
+        "note": "",
+        "rowid": "seven",
+    }
+    path = deliver(tmp_path, json.dumps({**record, "Units": "box"}), "in.jsonl")
+    land(store, path, contract_with(drift="evolve"))
+    assert raw_rows(store, 'units, "Units_received", rowid_received') == [(1, "box", "seven")]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lake.contract import Column, Contract
 from lake.errors import SourceError
+from lake.naming import ROW_NUMBER
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ def _kept_as(contract: Contract, name: str, known: Collection[str]) -> str:
     before = {each.casefold(): each for each in known if each.casefold() not in ours and not each.startswith("_")}
     if name.casefold() in before:
         return before[name.casefold()]
-    return f"{name}_received" if name.casefold() in ours or name.startswith("_") else name
+    is_taken = name.casefold() in ours or name.casefold() == ROW_NUMBER or name.startswith("_")
+    return f"{name}_received" if is_taken else name
 
 
 def _evolved(found: Differences, kept: dict[str, str]) -> str:

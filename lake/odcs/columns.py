@@ -8,6 +8,7 @@ from typing import get_args
 from zoneinfo import ZoneInfo
 
 from lake.contract import Column, Privacy, RowRule
+from lake.naming import ROW_NUMBER
 from lake.odcs.document import Part, check_keys, did_you_mean, odcs_schema, value_text
 from lake.odcs.properties import custom_properties
 from lake.odcs.rules import enum_rule
@@ -41,7 +42,7 @@ def read_column(part: Part, privacy: Privacy) -> Column:
     """
     name = part.text("name")
     check_keys(part, _known_keys(), f"column '{name}'")
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or name == ROW_NUMBER:
         raise part.fault("name-unfit", f"The column name '{name}' cannot be used.", NAME_CURE, "name")
     if not part.text("description"):
         cure = "Say in one sentence what it means and in which unit."

@@ -176,8 +176,8 @@ def _columns(table: Part, privacy: Privacy) -> tuple[Column, ...]:
                 ("name", other.name, column.name),
                 ("physicalName", other.source_name, column.source_name),
             ):
-                if known == new:
-                    message = f"Key '{key}' holds '{new}', as the column on line {other.line} does."
+                if known.casefold() == new.casefold():  # no SQL tells names apart that differ in case only
+                    message = f"Key '{key}' holds '{new}', and the column on line {other.line} has '{known}'."
                     raise part.fault("column-repeated", message, "Rename or remove one of them.", key)
         columns.append(column)
     if not columns:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from lake.contract import Contract
 from lake.engine import quote
+from lake.errors import SourceError
 from lake.odcs.deletions import DELETED_AT, notices_deletes
 from lake.sources.database.client import Client
 from lake.sources.database.dialect import Dialect, Table, TableColumn, missing_column
@@ -85,11 +86,18 @@ def _bounded(
 
 def _selected(table: Table, endpoint: Endpoint, contract: Contract) -> str:
     """Gives the columns to read: all there are, so that new ones are noticed, or those that the contract names."""
-    chosen = table.columns
+    chosen, notices = table.columns, notices_deletes(contract)
+    if notices and endpoint.reads_all_columns and table.find(DELETED_AT) is not None:
+        raise SourceError(
+            "table-unfit",
+            f"{endpoint.origin} has the column '{DELETED_AT}', as Sluice adds one to tell deleted rows.",
+            cure="Write 'columns: contract', rename it there, or give it another name in a 'query'.",
+        )
     if not endpoint.reads_all_columns:
-        named = [table.find(column.source_name) for column in contract.columns]
+        ours = {DELETED_AT} if notices else set()
+        named = [table.find(column.source_name) for column in contract.columns if column.name not in ours]
         chosen = tuple(column for column in named if column is not None)
-    return ", ".join((*_named(chosen), *([NO_DELETION] if notices_deletes(contract) else [])))
+    return ", ".join((*_named(chosen), *([NO_DELETION] if notices else [])))
 
 
 def select_keys(table: Table, endpoint: Endpoint, contract: Contract) -> str:
