@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -237,10 +236,8 @@ def _alert(rule: AlertRule, row: Mapping[str, Any]) -> Alert:
 
 def _last_told(history: pa.Table) -> dict[tuple[str, str], _Told]:
     """What people last heard of every breach there ever was."""
-    frame = pl.DataFrame(pl.from_arrow(history)).sort("at", maintain_order=True)
-    last = frame.group_by("rule", "breach_key", maintain_order=True).last()
-    rows = last.select("rule", "breach_key", "state", "measured", "at").iter_rows()
-    return {(rule, key): _Told(state, measured, at) for rule, key, state, measured, at in rows}
+    rows = history.sort_by("at").to_pylist()  # of two told at once, the later row is the last
+    return {(row["rule"], row["breach_key"]): _Told(row["state"], row["measured"], row["at"]) for row in rows}
 
 
 def _news(alert: Alert, last: _Told | None) -> Alert | None:

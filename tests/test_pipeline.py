@@ -1,5 +1,7 @@
 """The pipeline as one composition of plain functions, on a small shop."""
 
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from lake.project import open_project
 from lake.run import begin_run
 from lake.settings import Settings
 from tests.shop_project import deliver_negative_orders, deliver_worthless_orders, write_shop
+
+SELDOM = {"soda", "prefect", "plotly", "matplotlib", "polars", "httpx", "jsonschema", "psycopg2", "confluent_kafka"}
 
 
 @pytest.fixture
@@ -267,3 +271,11 @@ def test_pipeline_restricted_column_reaches_no_mart(shop: Path) -> None:
     assert outcome.failure.code == "restricted-column-leaks"
     assert "raw.orders.ordered_on" in outcome.failure.message
     assert outcome.release is None
+
+
+def test_pipeline_import_leaves_alone_what_a_run_may_not_need() -> None:
+    """Loading the pipeline loads no library that only some runs use: each costs a tenth of a second or more."""
+    code = "import flows.pipeline, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "flows.pipeline" in loaded
+    assert SELDOM.isdisjoint(loaded)

@@ -9,7 +9,6 @@ from lake.sources.bucket_uploads import bucket_upload_deliveries
 from lake.sources.database.extract import table_deliveries
 from lake.sources.delivery import Delivery
 from lake.sources.files import file_deliveries
-from lake.sources.http.pull import pull_deliveries
 from lake.sources.intake import UPLOADS
 from lake.sources.lag import Lag
 from lake.sources.uploads import upload_deliveries
@@ -30,7 +29,11 @@ def bucket_deliveries(visit: Visit) -> Iterator[Delivery]:
 
 def api_deliveries(visit: Visit) -> Iterator[Delivery]:
     """Gives what was posted to our own service, or pulls the pages of somebody's API."""
-    return pushed_deliveries(visit) if visit.contract.server.is_pushed else pull_deliveries(visit)
+    if visit.contract.server.is_pushed:
+        return pushed_deliveries(visit)
+    from lake.sources.http.pull import pull_deliveries  # httpx: 0.1 s that no other source need pay
+
+    return pull_deliveries(visit)
 
 
 def topic_deliveries(visit: Visit) -> Iterator[Delivery]:
