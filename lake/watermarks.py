@@ -16,10 +16,13 @@ def watermark_since(session: Session, contract: Contract, records: Iterable[Batc
     if contract.watermark is None:
         return None
     kind = contract.column(contract.watermark).sql_type
-    landed = [record.watermark for record in records if record.status == "landed" and record.position]
+    read_on = (record for record in records if record.status == "landed" and record.position)
+    marks = [record.watermark for record in read_on if record.watermark is not None]
+    if not marks:
+        return None
     less = "" if contract.lateness is None else f" - interval '{contract.lateness}'"
     found: str | None = session.value(
         f"select cast(cast(max(try_cast(mark as {kind})){less} as {kind}) as varchar) from (select unnest(?) as mark)",
-        [[mark for mark in landed if mark is not None]],
+        [marks],
     )
     return found

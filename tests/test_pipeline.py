@@ -18,7 +18,7 @@ from lake.run import begin_run
 from lake.settings import Settings
 from tests.shop_project import deliver_negative_orders, deliver_worthless_orders, write_shop
 
-SELDOM = {"soda", "prefect", "plotly", "matplotlib", "polars", "httpx", "jsonschema", "psycopg2", "confluent_kafka"}
+SELDOM = {"soda", "prefect", "plotly", "matplotlib", "polars", "httpx", "psycopg2", "confluent_kafka"}
 
 
 @pytest.fixture
