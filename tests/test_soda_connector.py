@@ -24,6 +24,7 @@ with Session(EngineLimits()) as session:
 from opentelemetry import trace
 assert trace._TRACER_PROVIDER is None, "a global tracer provider was installed"
 assert not [name for name in sys.modules if name.startswith("opentelemetry.exporter")], "an exporter is loaded"
+assert "requests" not in sys.modules, "Soda could reach a server"
 import threading
 assert threading.active_count() == 1, threading.enumerate()
 """
