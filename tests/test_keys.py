@@ -13,6 +13,8 @@ from lake.receiving.keys import KeyRing, add_key, make_key, read_keys, revoke_ke
 from tests.service_parts import make_project
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+KEPT = '[{{"id": "a", "name": "a", "digest": "a", "sources": {}, "created_at": "a", "expires_at": "{}"}}]'
+NAIVE, UNLISTED = KEPT.format('["visits"]', "2026-01-02"), KEPT.format('"visits"', "2026-01-02T00:00:00+00:00")
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def test_keys_file_open_to_others_is_refused(path: Path) -> None:
         KeyRing(path).find("", NOW) or len(KeyRing(path))
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '[{"name": "x"}]', "{}x"])
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"name": "x"}]', "{}x", "{}", NAIVE, UNLISTED])
 def test_keys_file_that_is_broken_is_named(path: Path, text: str) -> None:
     """A file that is no list of keys lets nobody in, and is named."""
     path.parent.mkdir()
@@ -117,6 +119,8 @@ def test_keys_by_the_command_line(tmp_path: Path) -> None:
     [
         (["--sources", "visit"], "Nothing is posted to 'visit'"),
         (["--sources", "visits", "--expires", "soon"], "'soon' is no lifetime"),
+        (["--sources", "visits", "--expires", "99999999d"], "'99999999d' is no lifetime"),
+        (["--sources", "visits", "--name", " "], "' ' is no name of a key"),
     ],
 )
 def test_keys_that_could_not_be_meant_are_refused(tmp_path: Path, options: list[str], match: str) -> None:

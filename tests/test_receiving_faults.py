@@ -3,11 +3,13 @@
 import gzip
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from lake.engine import EngineLimits, Session
 from lake.errors import SettingsError, SourceError
 from lake.receiving.bodies import split_body, unzip_body
 from lake.receiving.claims import stands, take_key
@@ -18,6 +20,8 @@ from lake.receiving.segments import SegmentWriter, name_segment, segments_folder
 from lake.receiving.spool import Post
 from lake.receiving.whereabouts import find_waiting
 from lake.run import system_clock
+from lake.table_versions import Store
+from tests.landing_parts import SHOP, land
 from tests.service_parts import make_project
 from tests.test_receiving import SOURCE, keep, segments, spooling, taken
 
@@ -58,6 +62,15 @@ def test_receiving_goes_on_when_a_segment_cannot_be_renamed(project: Path, folde
         assert spool.is_taking
     rows = taken(project)
     assert (rows[0], rows[-1], set(rows[1:-1])) == ("a", "c", {"b"})
+
+
+def test_receiving_segments_land_in_the_order_of_their_rows(project: Path, folder: Path) -> None:
+    """However many segments are begun within a second, what was posted later lands later."""
+    with spooling(folder, segment_bytes=1) as spool:
+        for number in range(40):
+            keep(spool, f"{number:02}")
+    assert len(segments(folder, ".closed")) == 40
+    assert taken(project) == [f"{number:02}" for number in range(40)]
 
 
 def test_receiving_finds_a_key_whose_segment_is_closed_meanwhile(folder: Path) -> None:
@@ -170,3 +183,16 @@ def test_receiving_frees_the_register_when_its_disk_was_full(folder: Path) -> No
                 register.claim(SOURCE, f"{number:064}", Claim("1", f"r-{number}"), "")
         with opened_register(folder) as other, other.together():
             assert other.find_claim(SOURCE, f"{0:064}") is None
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_landing_says_when_its_memory_is_short(tmp_path: Path, name: str) -> None:
+    """A delivery that the engine's memory does not hold is no fault of its sender: it waits until there is more."""
+    path, store = tmp_path / name, Store(str(tmp_path / "lake"), {})
+    path.write_bytes(b'{"id": "a", "day": "2026-01-02", "note": [' + b"1," * 2_000_000 + b"1]}")
+    contract = replace(SHOP, server=replace(SHOP.server, format=path.suffix[1:]))
+    with (
+        Session(EngineLimits(memory="60MB", threads=1), store) as session,
+        pytest.raises(SettingsError, match="memory-exhausted"),
+    ):
+        land(store, path, contract, session=session)

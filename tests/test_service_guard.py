@@ -13,6 +13,7 @@ from lake.project import open_project
 from lake.receiving.keys import add_key, make_key, revoke_key
 from lake.settings import Settings
 from tests.service_parts import Served, land, make_project, row, served
+from tests.test_channels import make_certificate
 
 NOW = datetime.now(UTC)
 MOST = {"requests": 60, "rows": 600}
@@ -139,6 +140,19 @@ def test_service_guard_does_not_start_unguarded(tmp_path: Path, place: Place, ma
     project = make_project(tmp_path)
     with pytest.raises(SettingsError, match=match):
         serve(open_project(project), Settings.read(project), place, str)
+
+
+def test_service_guard_names_a_certificate_that_cannot_be_used(tmp_path: Path) -> None:
+    """A key of another certificate, one without any, and a file that is none are told before anything listens."""
+    project = make_project(tmp_path)
+    cert, other = make_certificate(tmp_path).file, make_certificate(tmp_path, address="127.0.0.2").file
+    for place, match in (
+        (Place("127.0.0.1", 0, cert, other.with_suffix(".key"), is_open=True), r"cannot be used.*\[tls-unusable\]"),
+        (Place("127.0.0.1", 0, project / "prefect.yaml", is_open=True), r"cannot be used.*\[tls-unusable\]"),
+        (Place("127.0.0.1", 0, None, cert.with_suffix(".key"), is_open=True), r"no certificate.*\[tls-missing\]"),
+    ):
+        with pytest.raises(SettingsError, match=match):
+            serve(open_project(project), Settings.read(project), place, str)
 
 
 def test_service_limits_fill_evenly() -> None:

@@ -1,6 +1,6 @@
 """`sluice key`: who may post to the ingestion service."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -45,10 +45,10 @@ def new(
 
     now = system_clock()
     token, made = make_key(
-        name,
+        _told_name(name),
         _sources(workplace, sources),
         now,
-        expires_at=None if expires is None else now + _lifetime(expires),
+        expires_at=None if expires is None else _end_of(expires, now),
         requests_per_minute=requests_per_minute,
         rows_per_minute=rows_per_minute,
     )
@@ -114,11 +114,24 @@ def _sources(workplace: Workplace, text: str) -> tuple[str, ...]:
     return named
 
 
-def _lifetime(text: str) -> timedelta:
+def _told_name(name: str) -> str:
+    from lake.errors import SettingsError
+
+    if not name.strip() or not name.isprintable():
+        raise SettingsError(
+            "key-name-unfit", f"{name!r} is no name of a key.", cure="Say who has it, such as --name laptop."
+        )
+    return name.strip()
+
+
+def _end_of(text: str, now: datetime) -> datetime:
     from lake.durations import duration_seconds
     from lake.errors import SettingsError
 
     seconds = duration_seconds(text)
-    if not seconds:
-        raise SettingsError("key-expiry-unfit", f"'{text}' is no lifetime.", cure="Write e.g. --expires 90d, or 12h.")
-    return timedelta(seconds=seconds)
+    try:
+        if seconds:
+            return now + timedelta(seconds=seconds)
+    except OverflowError:  # beyond the year 9999
+        seconds = None
+    raise SettingsError("key-expiry-unfit", f"'{text}' is no lifetime.", cure="Write e.g. --expires 90d, or 12h.")

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -84,9 +85,7 @@ def open_guard(settings: Settings, doors: Doors, place: Place) -> Guard:
 
 
 def _config(app: FastAPI, place: Place, head_seconds: float) -> uvicorn.Config:
-    for path in (place.cert, place.key):
-        if path is not None and not path.is_file():
-            raise SettingsError("tls-missing", f"There is no file '{path}'.", cure="Mend SLUICE_SERVE_CERT and _KEY.")
+    _expect_certificate(place)
     return uvicorn.Config(
         app,
         http=bounded(head_seconds),
@@ -101,6 +100,25 @@ def _config(app: FastAPI, place: Place, head_seconds: float) -> uvicorn.Config:
         ssl_certfile=place.cert,
         ssl_keyfile=place.key,
     )
+
+
+def _expect_certificate(place: Place) -> None:
+    """Raises SettingsError when the service could not be known by its certificate."""
+    cure = "Mend SLUICE_SERVE_CERT and SLUICE_SERVE_KEY, or --cert and --key."
+    for path in (place.cert, place.key):
+        if path is not None and not path.is_file():
+            raise SettingsError("tls-missing", f"There is no file '{path}'.", cure=cure)
+    if place.cert is None:
+        if place.key is not None:
+            raise SettingsError("tls-missing", f"There is no certificate to the key '{place.key}'.", cure=cure)
+        return
+    try:
+        no_password = ""  # else OpenSSL would ask for one at the terminal
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(place.cert, place.key, no_password)
+    except (ssl.SSLError, OSError) as error:
+        raise SettingsError(
+            "tls-unusable", f"The certificate '{place.cert}' and its key cannot be used: {error}.", cure=cure
+        ) from error
 
 
 def _listening(place: Place) -> socket.socket:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lake.archive import WorkingFile
-from lake.engine import Session, literal, quote
+from lake.engine import Session, literal, quote, room_for_engine
 from lake.errors import SourceError
 from lake.formats.lines import load_lines
 from lake.formats.reading import UNKNOWN_KEYS, Located
@@ -181,7 +181,8 @@ def _expect_records(session: Session, pages: str, record_path: str, origin: str)
 def _well_formed(session: Session, origin: str) -> Iterator[None]:
     """Raises SourceError when the engine cannot read a file as JSON."""
     try:
-        yield
+        with room_for_engine(session.scratch):
+            yield
     except session.failure as error:
         raise SourceError(
             "json-malformed",
@@ -223,7 +224,8 @@ def _told_apart(name: str, taken: Collection[str]) -> str:
 
 def _unknown_keys(known: set[str]) -> str:
     """Gives SQL for the first keys of a record that are not known and not null, as one text."""
-    return f"nullif(array_to_string(({unknown_keys_sql('text', sorted(known))})[:{MOST_TOLD}], ', '), '')"
+    unknown = unknown_keys_sql("text", "json_keys(text)", sorted(known))
+    return f"nullif(array_to_string(({unknown})[:{MOST_TOLD}], ', '), '')"
 
 
 def is_object_sql(text: str) -> str:
@@ -232,14 +234,14 @@ def is_object_sql(text: str) -> str:
     return f"json_valid({text}) and starts_with(ltrim({text}, {blanks}), '{{')"
 
 
-def unknown_keys_sql(text: str, known: Sequence[str]) -> str:
-    """Gives SQL for the list of an object's keys that are not known and whose values are not null.
+def unknown_keys_sql(text: str, keys: str, known: Sequence[str]) -> str:
+    """Gives SQL for the list of those of an object's `keys` that are not known and whose values are not null.
 
     The record is parsed once for all its values, not once for each. Where a key stands twice, and where there are a
     great many, null values are not told from others.
     """
     named = ", ".join(literal(key) for key in known)
-    is_unknown, keys = f"not list_contains([{named}]::varchar[], {{}})", f"json_keys({text})"
+    is_unknown = f"not list_contains([{named}]::varchar[], {{}})"
     unknown = f"list_filter({keys}, lambda key: {is_unknown.format('key')})"
     entries = f"""map_entries(from_json({text}, '"MAP(VARCHAR, JSON)"'))"""
     present = f"lambda entry: entry.value is not null and {is_unknown.format('entry.key')}"

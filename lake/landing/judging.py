@@ -58,7 +58,7 @@ def prepare(session: Session, store: Store, batch: Batch, run: Run) -> PreparedB
     Raises SourceError when the delivery cannot be taken as a whole; its bytes are in the archive then, too.
     CommitConflict when another run has landed this very batch meanwhile: there is nothing left to do.
     """
-    with archiving(store, batch, run):
+    with archiving(store, batch, run), room_for_engine(session.scratch):
         prepared = judge(session, store, batch, run)
     expect_new(store, prepared)
     return prepared

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from lake.errors import SettingsError
 
@@ -105,9 +106,23 @@ def read_keys(path: Path) -> tuple[Key, ...]:
             cure=f"Run: chmod 600 '{path}'.",
         )
     try:
-        return tuple(Key(**(entry | {"sources": tuple(entry["sources"])})) for entry in json.loads(text))
+        return tuple(_key_of(entry) for entry in _list_of(json.loads(text)))
     except (ValueError, TypeError, KeyError) as error:
         raise _unreadable(path, "it is no list of keys") from error
+
+
+def _list_of(entries: Any) -> list[dict[str, Any]]:
+    if not isinstance(entries, list):
+        raise TypeError("no list")
+    return entries
+
+
+def _key_of(entry: dict[str, Any]) -> Key:
+    """Gives a kept key; raises what is no key in one of the ways that whoever reads the file expects."""
+    key = Key(**(entry | {"sources": tuple(_list_of(entry["sources"]))}))
+    if key.expires_at is not None and datetime.fromisoformat(key.expires_at).tzinfo is None:
+        raise ValueError("an instant without its offset")
+    return key
 
 
 def _unreadable(path: Path, why: str) -> SettingsError:

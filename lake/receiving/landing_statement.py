@@ -126,8 +126,8 @@ def _statement(contract: Contract, paths: frozenset[str]) -> str:
             case when sound is not null then 'object' when trim(text) = '' then 'blank' else 'broken' end as {nature}
         from (
             select place, text, sound, json_extract_string(sound, [{pointers}]) as fields,
-                {unknown_keys_sql("sound", known)} as strangers
-            from (select place, text, {_sound("text")} as sound from ({LINES}))
+                {unknown_keys_sql("sound", "keys", known)} as strangers
+            from (select *, json_keys(sound) as keys from (select *, {_sound("text")} as sound from ({LINES})))
         )
     """
     drift = Drift(added=tuple((name, name) for name in CARRIED))

@@ -21,7 +21,7 @@ from lake.receiving.writing import PRIVATE
 
 OPEN, CLOSED, WANTED, TORN = ".open", ".closed", ".wanted", ".torn"
 SEGMENTS, FILES = "segments", "files"
-RECEIPT = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}-[0-9]{1,18}")
+RECEIPT = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{16}([0-9a-f]{5})?-[0-9]{1,18}")
 NAME_BYTES = 8  # of chance in a segment's name: its receipts cannot be guessed
 LOOK_SECONDS, LOOKS = 0.05, 60  # three seconds for a writer to hand a segment over; else the next landing gets it
 
@@ -32,8 +32,8 @@ def segments_folder(spool: Path, source: str) -> Path:
 
 
 def name_segment(now: datetime) -> str:
-    """Gives the name of a new segment; they sort by time."""
-    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(NAME_BYTES)}"
+    """Gives the name of a new segment; they sort by time, to the microsecond: rows land in the order they came."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond:05x}{secrets.token_hex(NAME_BYTES)}"
 
 
 class SegmentWriter:

@@ -20,7 +20,9 @@ from lake.receiving.segments import SegmentWriter, all_segments, name_segment, s
 from lake.receiving.writing import spool_failure
 from lake.run import Clock
 
-SEGMENT_BYTES = 64 << 20  # a segment is closed beyond this, or when a landing asks for it
+SEGMENT_BYTES = (
+    16 << 20
+)  # a segment is closed beyond this, or when a landing asks for it; parsed it is many times as large
 GROUP_BYTES = 16 << 20  # what is written before the disk is waited for
 LOOK_SECONDS = 0.05  # how soon a landing that asks for a segment is answered
 
