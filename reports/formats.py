@@ -23,7 +23,7 @@ CURRENCIES = "inr|usd|eur|gbp|jpy|aed|sgd|chf|aud|cad"
 CURRENCY_SUFFIX = re.compile(rf"_({CURRENCIES})$")
 UNIT_SUFFIX = re.compile(rf"_({CURRENCIES}|at|on|ratio|seconds|name)$", flags=re.IGNORECASE)
 MARKDOWN = re.compile(r"[\\`*_~{}\[\]()#+.!|-]")  # markup of HTML is escaped by the templates
-BARE_AMOUNT = re.compile(rf"\b({CURRENCIES.upper()}) (-?\d++(?:\.\d++)?)(?!,?\d)")  # none whose digits are grouped
+BARE_AMOUNT = re.compile(rf"\b({CURRENCIES.upper()}) (-?\d++(?:\.\d++)?)(?![.,]?\d)")  # none grouped
 
 
 def is_numeric(code: str) -> bool:

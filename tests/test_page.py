@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from hashlib import sha256
+from html import unescape
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from lake.engine import EngineLimits, Session
+from lake.engine import EngineLimits, Session, literal
 from lake.errors import ModelError
 from reports.building import change_between, trend_points
 from reports.context import FailedRun, GateCount
@@ -279,6 +280,21 @@ def test_page_words_are_markdown_without_markup(tmp_path: Path, session: Session
     page = render_body(tmp_path, session, "{% call words() %}\n  **Bold** <b>raw</b>\n{% endcall %}")
     assert "<strong>Bold</strong> &lt;b&gt;raw&lt;/b&gt;" in page.html
     assert "Bold" in page.text
+
+
+def test_page_words_hold_data_letter_by_letter(tmp_path: Path, session: Session) -> None:
+    """A value that looks like Markdown, markup or a template makes no link, picture or emphasis in page and mail."""
+    name = "[Win](https://evil.example) ![](https://evil.example/a.png) *x* `y` <https://evil.example> # {{ 7 * 7 }}"
+    session.execute(f"create or replace table marts.named as select {literal(name)} as name")
+    body = """{% call finding() %}
+        **{{ value(query("select name from marts.named"), "name") }}** leads.
+    {% endcall %}"""
+    page = render_body(tmp_path, session, body)
+    for medium in (page.html, page.mail_html):
+        (said,) = re.findall(r"<p[^>]*>(<strong[^>]*>.*? leads\.)</p>", medium)
+        assert set(re.findall(r"<(/?\w+)", said)) == {"strong", "/strong"}
+        assert unescape(re.sub(r"<[^>]*>", "", said)) == f"{name} leads."
+    assert f"{name} leads." in page.text
 
 
 def test_page_lets_nothing_in_but_what_its_policy_names(tmp_path: Path, session: Session) -> None:

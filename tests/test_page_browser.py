@@ -29,8 +29,11 @@ recipients: []
 ---
 {% set odd = query("select * from marts.odd order by id") %}
 {{ table("Odd", odd, totals=["revenue_inr"], page_rows=20) }}
-{{ chart("By note", odd, x="note", y="revenue_inr", select="all") }}
+{{ chart("By note", odd, x="note", y="revenue_inr", kind="across", select="all", in_mail=false) }}
+{{ table("Few", query("select id, note, revenue_inr from marts.odd order by id", limit=4), totals=["revenue_inr"]) }}
+{{ table("Told", query("select id, message from marts.odd order by id"), formats={"message": "sentence"}) }}
 """
+HOSTILE = ("</script><script>alert(1)</script>{{ 7 * 7 }}", "שלום \u202eevil 🙂 {% raw %}", "＝cmd")
 
 
 @pytest.fixture(scope="module")
@@ -377,8 +380,15 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Session, Pat
                 (2, '-5 degrees', '-1234567.89', -0.0005, '-0.0001', 1234.5678),
                 (3, '<b>bold</b> & "quoted", with a comma', '0.01', 1.0, '1234567.8901', 0.1),
                 (4, 'two' || chr(10) || 'lines', '0.00', 0.0, '0', 12345678.9),
-                (5, '@cmd', null, null, null, null)
+                (5, '@cmd', null, null, null, null),
+                (6, '</script><script>alert(1)</script>{{ 7 * 7 }}', '6', null, null, null),
+                (7, 'שלום ' || chr(8238) || 'evil 🙂 {% raw %}', '7', null, null, null),
+                (8, '＝cmd', '8', null, null, null)
             ) as given(id, note, revenue_inr, share_ratio, weight, took_seconds);
+            alter table marts.odd add column message varchar;
+            update marts.odd set message = [
+                'INR -1234567.5 of INR 12,345.00, USD 1234567 and EUR 1.5.', 'INRX 5000 INR 5000', 'INR 99999.999 INR 1234.5,6'
+            ][1 + id % 3];
         """)
         html = render(read_page(folder / "odd.html.j2"), session, make_context()).html
         (folder / "odd.html").write_text(html, encoding="utf-8")
@@ -389,12 +399,13 @@ def test_browser_writes_values_as_python_does(browser: Browser, odd: tuple[Sessi
     """The script's formats and the templates' give the same text, cell by cell, total included."""
     session, path = odd
     with open_page(browser, path, java_script_enabled=False) as page:
-        written = figure(page, "odd").locator("td").all_inner_texts()
+        written = page.locator("td").all_inner_texts()
     with open_page(browser, path) as page:
-        redrawn = figure(page, "odd").locator("td").all_inner_texts()
+        redrawn = page.locator("td").all_inner_texts()
         figure(page, "odd").get_by_role("searchbox").fill("₹")
         total = figure(page, "odd").locator("tfoot td").nth(2).inner_text()
     assert redrawn == written
+    assert "-₹12,34,567.50 of INR 12,345.00, $1,234,567.00 and €1.50." in written
     assert "₹99,99,99,99,99,99,99,99,99,99,999.99" in written
     exact = session.value("select sum(revenue_inr) from marts.odd")
     assert total == Formatter("UTC", "INR").show(exact, "money:INR")
@@ -406,12 +417,30 @@ def test_browser_export_disarms_formulas_and_keeps_numbers(browser: Browser, odd
         rows = read_csv(page, "odd")
     assert [row["note"] for row in rows] == [
         "'=HYPERLINK(\"x\")", "'-5 degrees", '<b>bold</b> & "quoted", with a comma', "two\nlines", "'@cmd",
+        *HOSTILE[:2], f"'{HOSTILE[2]}",
     ]  # fmt: skip
-    assert [row["revenue_inr"] for row in rows] == ["99999999999999999999999.99", "-1234567.89", "0.01", "0.00", ""]
+    assert [row["revenue_inr"] for row in rows][:5] == ["99999999999999999999999.99", "-1234567.89", "0.01", "0.00", ""]
     assert rows[0]["seen_at"] == "2026-02-01T23:59:59.500000+05:30"
 
 
 def test_browser_chart_shows_markup_as_text(browser: Browser, odd: tuple[Session, Path]) -> None:
-    """A category that looks like markup is written as it is."""
+    """A category that looks like markup, script or a template is written as it is."""
     with open_page(browser, odd[1]) as page:
-        assert "<b>bold</b>" in " ".join(figure(page, "by-note").locator(".xtick").all_text_contents())
+        chart = figure(page, "by-note")
+        names = chart.locator("option").all_text_contents()
+        assert "<b>bold</b>" in " ".join(chart.locator(".ytick").all_text_contents())
+        assert [name for name in HOSTILE if name not in names] == []
+        chart.locator("select").select_option(HOSTILE[0])
+        expect(figure(page, "odd").locator("tbody tr")).to_have_count(8)
+
+
+def test_browser_shows_no_total_of_a_part(browser: Browser, odd: tuple[Session, Path]) -> None:
+    """Where rows are left out, a narrowed table has no total: rows that match may be among those left out."""
+    with open_page(browser, odd[1]) as page:
+        foot = figure(page, "few").locator("tfoot td")
+        expect(foot.first).to_have_text("All 8 rows")
+        figure(page, "few").get_by_role("searchbox").fill("o")
+        expect(foot.first).to_have_text("2 rows on this page")
+        expect(foot.last).to_have_text("–")
+        figure(page, "few").get_by_role("searchbox").fill("")
+        expect(foot.first).to_have_text("All 8 rows")

@@ -39,8 +39,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     health_at(root, FIRST + HOUR)
     sync_at(root, FIRST + 2 * HOUR)
     deliver(root, 2, "B1,2026-11-19,-7.00,", f"B2,2026-11-19,{ADDRESS},")
-    assert run_at(root, FIRST + 30 * HOUR).failure is not None
-    chore_at(root, FIRST + 32 * HOUR, export_chore(None, None))
+    assert run_at(root, FIRST + 40 * HOUR).failure is not None  # 19 November in London, 20 November in India
+    chore_at(root, FIRST + 42 * HOUR, export_chore(None, None))
     return root
 
 
@@ -197,16 +197,20 @@ def test_platform_pages_lead_from_gate_to_its_checks(browser: Browser, folder: P
         expect(figure(page, "checks-as-they-stand").locator("tbody tr")).to_have_count(1)
 
 
-@pytest.mark.parametrize("name", PLATFORM_PAGES)
-def test_platform_pages_fit_a_phone(browser: Browser, folder: Path, name: str) -> None:
-    """On a phone no part is wider than the screen, and every chart is drawn."""
-    phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-    with open_page(browser, folder / f"{name}.html", **phone) as page:
-        for tab in page.get_by_role("tab").all():
-            tab.click()
-            assert page.evaluate("document.documentElement.scrollWidth") <= 390
-            for plot in page.locator('[role="tabpanel"]:visible [data-role="plot"]').all():
-                expect(plot.locator("svg.main-svg, .empty").first).to_be_visible()
+def test_platform_pages_count_days_of_the_projects_zone(browser: Browser, folder: Path) -> None:
+    """What ran and was refused two hours after midnight in India is of that day, as its instants on the page are."""
+    with open_page(browser, folder / "platform_operations.html") as page:
+        assert days(page, "runs-by-day") == {"18 Nov 2026", "20 Nov 2026"}
+    with open_page(browser, folder / "error_dashboard.html") as page:
+        assert days(page, "records-by-day") == {"18 Nov 2026", "20 Nov 2026"}
+        page.get_by_role("tab", name="Errors").click()
+        assert days(page, "errors-by-day") == {"18 Nov 2026", "20 Nov 2026"}
+
+
+def days(page: Page, name: str) -> set[str]:
+    """Gives the days that a chart shows, by its numbers."""
+    figure(page, name).get_by_role("button", name="Show the numbers").click()
+    return set(figure(page, name).locator("tbody td:first-child").all_inner_texts())
 
 
 def test_platform_pages_success_and_failure_rates(shop: Path, browser: Browser, folder: Path) -> None:
