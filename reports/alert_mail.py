@@ -12,7 +12,8 @@ from reports.channels.channel import Message, delivery_key
 from reports.formats import Formatter
 
 TEMPLATES = Path(__file__).parent / "templates"
-SHOWN_ALERTS = 50  # keeps the mail far below the 102 kB at which Gmail cuts it off
+# Alerts, and letters of what each is of and says: they keep the mail below the 102 kB at which Gmail cuts it off.
+SHOWN_ALERTS, SUBJECT_LETTERS, MESSAGE_LETTERS = 50, 100, 300
 STATE_WORDS = {"open": "new", "worse": "worse", "over": "over"}
 
 
@@ -89,11 +90,15 @@ def _rule_shown(alerts: Sequence[Alert], formatter: Formatter) -> Mapping[str, o
 def _breach_shown(alert: Alert, formatter: Formatter) -> Mapping[str, str]:
     return {
         "state": STATE_WORDS[alert.state],
-        "subject": alert.subject,
-        "message": formatter.words(alert.message),
+        "subject": _cut(alert.subject, SUBJECT_LETTERS),
+        "message": _cut(formatter.words(alert.message), MESSAGE_LETTERS),
         "measured": formatter.show(alert.measured, "number"),
         "threshold": formatter.show(alert.threshold, "number"),
     }
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} … (whole in ops.alert_history)"
 
 
 def _subject(alerts: Sequence[Alert]) -> str:

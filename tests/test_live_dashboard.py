@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from flows.service.live import mask
 from lake.receiving.keys import add_key, make_key
 from tests.browser import open_browser
+from tests.page_looks import faint_texts, unreadable
 from tests.service_parts import Served, land, make_project, row, served
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
@@ -101,11 +102,15 @@ def test_live_dashboard_works_without_script(service: Served, token: str) -> Non
 
 
 def test_live_dashboard_fits_a_phone(browser: Browser, service: Served, token: str) -> None:
-    """Nothing is wider than a phone."""
+    """Nothing is wider than a phone; every text stands out, bright and dark, and can be said by a screen reader."""
     post(service, token, row("phone", came_on="never"))
     with signed_in(browser, service, token, **PHONE) as page:
         expect(page.locator("table.errors tbody tr").first).to_be_visible(timeout=SOON)
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert faint_texts(page) == []
+        assert unreadable(page) == {}
 
 
 def test_live_dashboard_is_for_those_with_a_key(service: Served, token: str, project: Path) -> None:

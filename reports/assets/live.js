@@ -1,7 +1,7 @@
 // Exchanges the live part of the page when it has changed, and says so when the service does not answer.
 "use strict";
 
-const PAUSE_MS = 3000;
+const [PAUSE_MS, PATIENCE_MS] = [3000, 15000];
 const live = document.getElementById("live");
 const trouble = document.getElementById("trouble");
 let shown = "";
@@ -17,7 +17,8 @@ function keepPlaces(change) {
 
 async function look() {
   try {
-    const answer = await fetch(live.dataset.from, { headers: { Accept: "text/html" }, redirect: "manual" });
+    const asked = { headers: { Accept: "text/html" }, redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS) };
+    const answer = await fetch(live.dataset.from, asked);
     if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
     if (!answer.ok) throw new Error(String(answer.status));
     const text = await answer.text();
