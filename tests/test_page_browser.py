@@ -387,7 +387,9 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Session, Pat
             ) as given(id, note, revenue_inr, share_ratio, weight, took_seconds);
             alter table marts.odd add column message varchar;
             update marts.odd set message = [
-                'INR -1234567.5 of INR 12,345.00, USD 1234567 and EUR 1.5.', 'INRX 5000 INR 5000', 'INR 99999.999 INR 1234.5,6'
+                'INR -1234567.5 of INR 12,345.00, USD 1234567 and EUR 1.5.',
+                'INRX 5000 INR 5000',
+                'INR 99999.999 INR 1234.5,6'
             ][1 + id % 3];
         """)
         html = render(read_page(folder / "odd.html.j2"), session, make_context()).html
