@@ -3,6 +3,7 @@
 import json
 import random
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -309,6 +310,7 @@ def test_capture_snapshot_and_changes_meet_without_gap_or_double(shop, database)
                 cursor.execute("update items set note = note + 1 where id between %s and %s", (number - 5, number))
                 cursor.execute("delete from items where id = %s", (number - 3,))
                 number += 1
+                time.sleep(0.005)  # several hundred changes a second are enough
 
     with ThreadPoolExecutor(2) as pool:
         writers = [pool.submit(write, first) for first in (1000, 100_000)]

@@ -119,7 +119,8 @@ def test_deletions_are_noticed_from_when_the_contract_asks(tmp_path: Path, file:
     assert (standing(tmp_path), gone(tmp_path)) == ([2, 3, 4], [(1, None, None)])
 
 
-def test_deletions_of_a_server_survive_a_kill(tmp_path: Path, database: Database) -> None:
+@pytest.mark.parametrize("events", ["8", pytest.param("4 12", marks=pytest.mark.soak)])
+def test_deletions_of_a_server_survive_a_kill(tmp_path: Path, database: Database, events: str) -> None:
     """On PostgreSQL: killed at any of its steps, the run is followed by one that ends with what the table holds."""
     database.execute(MAKE)
     fill(database, 1, 6)
@@ -128,7 +129,7 @@ def test_deletions_of_a_server_survive_a_kill(tmp_path: Path, database: Database
     run(tmp_path)
     database.execute("delete from readings where reading_id in (2, 5)")
     fill(database, 7, 9)
-    for event in ("4", "8", "12"):
+    for event in events.split():
         killed = start_run(tmp_path, "--kill-at-event", event)
         killed.communicate()
         assert killed.returncode in (-signal.SIGKILL, 0)

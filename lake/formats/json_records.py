@@ -1,6 +1,6 @@
 """JSON: one array of records, one record, or a record a line (JSONL)."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -208,18 +208,20 @@ def with_columns(session: Session, records: str, expected: tuple[str, ...], *, a
     others = sorted(keys - set(known) - inside)
     if alone:
         return JsonReading(records, known | nested, {UNKNOWN_KEYS: _unknown_keys({*known, *inside})} if others else {})
-    pointers = known | nested
-    for key in others:
-        pointers[_told_apart(_shown(key), pointers)] = json_pointer(key)
-    return JsonReading(records, pointers)
+    names = _told_apart(map(_shown, others), [*known, *nested])
+    extra = {name: json_pointer(key) for name, key in zip(names, others, strict=True)}
+    return JsonReading(records, known | nested | extra)
 
 
-def _told_apart(name: str, taken: Collection[str]) -> str:
-    """Gives a name that no other one is, as SQL sees it: it tells none apart that differ in case only."""
-    plain = {each.casefold() for each in taken}
-    while name.casefold() in plain:
-        name += "_received"
-    return name
+def _told_apart(names: Iterable[str], taken: Iterable[str]) -> Iterator[str]:
+    """Gives names that no other one is, as SQL sees it: it tells none apart that differ in case only."""
+    plain = {name.casefold() for name in taken}
+    for name in names:
+        own = name
+        while own.casefold() in plain:
+            own += "_received"
+        plain.add(own.casefold())
+        yield own
 
 
 def _unknown_keys(known: set[str]) -> str:

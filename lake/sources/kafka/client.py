@@ -68,10 +68,10 @@ class Client:
             except KafkaException as failure:
                 error: KafkaError = failure.args[0]
                 self._consumer.poll(PAUSE_SECONDS)  # lets the client tell what it has met
-                waited += ANSWER_SECONDS + PAUSE_SECONDS
-                if (not error.retriable() and error.code() not in PASSING) or waited > self.topic.give_up_after:
-                    raise self.error(error) from None
                 self._raise_refusal()
+                waited += ANSWER_SECONDS + PAUSE_SECONDS
+                if (not error.retriable() and error.code() not in PASSING) or waited >= self.topic.give_up_after:
+                    raise self.error(error) from None
 
     def _ask_marks(self) -> Marks:
         found = self._consumer.list_topics(self.topic.name, timeout=ANSWER_SECONDS)
