@@ -1,7 +1,8 @@
 """What the tests of topics share: brokers in a process of their own, producers, and a contract of a topic.
 
 The brokers are librdkafka's own mock cluster, which serves real clients. As a script it is such a cluster that takes
-orders line by line: `topic NAME PARTITIONS`, `down`, `up`, and answers each with a line. A partition of it holds no
+orders line by line: `topic NAME PARTITIONS`, `down`, `up`, `odd TOPIC VALUE` (a message with a header whose name is no
+UTF-8), and answers each with a line. A partition of it holds no
 more than 5 MB or 100 000 messages; older ones are deleted, as by a retention. It knows no ACLs, no transactions' marks,
 no compaction and no administration.
 """
@@ -210,10 +211,23 @@ def serve() -> None:
         match line.split():
             case ["topic", name, partitions]:
                 say(library.rd_kafka_mock_topic_create(cluster, name.encode(), int(partitions), 1))
+            case ["odd", name, value]:
+                host = library.rd_kafka_mock_cluster_bootstraps(cluster)
+                say(send_odd(library, host, name.encode(), value.encode()))
             case ["down"]:
                 say(library.rd_kafka_mock_broker_set_down(cluster, 1))
             case ["up"]:
                 say(library.rd_kafka_mock_broker_set_up(cluster, 1))
+
+
+def send_odd(library: ctypes.CDLL, host: bytes, topic: bytes, value: bytes) -> int:
+    """Sends a message with a header whose name is no UTF-8, which no producer in Python can."""
+    settings = ctypes.c_void_p(library.rd_kafka_conf_new())
+    library.rd_kafka_conf_set(settings, b"bootstrap.servers", host, None, ctypes.c_size_t(0))
+    client = ctypes.c_void_p(library.rd_kafka_new(0, settings, None, 0))
+    parts = [1, topic, 3, 0, 4, value, ctypes.c_size_t(len(value)), 7, 2, 9, b"\xff", b"v", ctypes.c_ssize_t(1), 0]
+    failed: int = library.rd_kafka_producev(client, *parts)  # by number: topic, partition, value, flags, header, end
+    return failed or library.rd_kafka_flush(client, 10_000)
 
 
 def say(words: object) -> None:

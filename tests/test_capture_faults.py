@@ -291,6 +291,10 @@ def test_capture_says_what_a_role_lacks(shop, database, tmp_path):
     with pytest.raises(SourceError, match="leaves out inserts, updates"):
         shop.land()
     database.execute("alter publication for_lake set (publish = 'insert, update, delete, truncate')")
+    database.execute("alter table items enable row level security", "create policy few on items using (id > 5)")
+    with pytest.raises(SourceError, match="affected by row-level security"):
+        shop.land()
+    database.execute("alter table items disable row level security")
     shop.land()
     fill(database, 1)
     shop.land()

@@ -113,6 +113,17 @@ def test_kafka_poison_is_quarantined_with_its_place(tmp_path: Path, cluster: Clu
     assert found[7][3] == r'{"order_id": "\xFF"}'.replace('"', r"\x22") or "xFF" in found[7][3]
 
 
+def test_kafka_header_whose_name_is_no_text_stops_nothing(tmp_path: Path, cluster: Cluster) -> None:
+    """A message with a header that the client cannot give lands without its headers, and those after it land."""
+    topic = cluster.make_topic("odd")
+    cluster.send(topic, orders(30), headers=[("a", b"b")])
+    assert cluster.order(f"odd {topic} " + json.dumps(orders(1)[0], separators=(",", ":"))) == "0"
+    cluster.send(topic, orders(1, 1), headers=[("a", b"b")])
+    (delivery,) = list(read(write_contract(tmp_path, cluster.host, topic=topic), tmp_path))
+    known = [{"key": "a", "value": b"b"}]
+    assert pl.read_parquet(delivery.path)["headers"].to_list()[29:] == [known, None, known]
+
+
 def test_kafka_one_message_answers_for_no_other(tmp_path: Path, cluster: Cluster) -> None:
     """A key that the contract does not know, or lacks, is its own message's: with `quarantine` those beside it land."""
     topic = cluster.make_topic("alien")

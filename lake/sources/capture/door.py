@@ -24,6 +24,7 @@ SETTINGS = {  # what a server, database or role may have set so that values are 
     "lc_monetary": "C",
     "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    "row_security": "off",  # what a policy hides from a snapshot would come in changes all the same: an error instead
 }
 # Between two deliveries nobody answers the server, and landing takes its time; a peer that is gone is noticed by TCP.
 STREAM_SETTINGS = {"wal_sender_timeout": "0", "tcp_keepalives_idle": "60", "tcp_keepalives_interval": "10"}

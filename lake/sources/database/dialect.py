@@ -109,4 +109,4 @@ def missing_column(endpoint: Endpoint, name: str, table: Table) -> SourceError:
 
 def query_relation(endpoint: Endpoint) -> str:
     """Gives what a select reads from when the contract holds a query of its own."""
-    return f"({endpoint.query}) as {quote(QUERY_NAME)}"
+    return f"({endpoint.query}\n) as {quote(QUERY_NAME)}"  # it may end in a comment
