@@ -7,7 +7,7 @@ before or beside that; of a batch that is not, the latest row is its state.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -155,10 +155,16 @@ def sweep_commits(session: Session, store: Store, sources: Iterable[str]) -> int
     return len(found)
 
 
-def swept_versions(session: Session, store: Store) -> dict[str, int]:
-    """Gives the newest raw version that `ops.batches` knows, by source."""
-    query = f"select source, max(table_version) from ({batches_sql(store)}) group by source"
-    return {source: version for source, version in session.rows(query) if version is not None}
+def swept_versions(session: Session, store: Store) -> Mapping[str, int]:
+    """Gives the newest raw version that `ops.batches` knows, by source; of a version of it that is asked once."""
+    found = read_version(store, BATCHES)
+    if found is None:
+        return {}
+    if store.opened.swept[0] != found.version:
+        query = f"select source, max(table_version) from ({batches_sql(store)}) group by source"
+        rows = session.rows(query)
+        store.opened.swept = found.version, {source: version for source, version in rows if version is not None}
+    return store.opened.swept[1]
 
 
 def first_landed_at(session: Session, store: Store, source: str, batch_id: str) -> datetime | None:

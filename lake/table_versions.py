@@ -18,6 +18,7 @@ class Opened(threading.local):
 
     def __init__(self) -> None:
         self.tables: dict[str, Any] = {}
+        self.swept: tuple[int, Mapping[str, int]] = (-1, {})  # by a version of the ledger, the newest raw it knows
         self._versions: dict[tuple[str, int], TableVersion] = {}
 
     def version(self, name: str, version: int | None) -> "TableVersion | None":
