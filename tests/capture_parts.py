@@ -157,9 +157,10 @@ class Shop:
             sweep_commits(session, store, [source])
             return {record.batch_id: record for record in find_batches(session, store, source)}
 
-    def lags(self) -> list[tuple[str, str, float, str]]:
+    def lags(self, *observers: Observer) -> list[tuple[str, str, float, str]]:
         """Gives what waits, as the platform's health is measured by."""
-        with open_job(open_project(self.folder), Settings.read(self.folder), begin_run("tester"), plain_step) as job:
+        run = begin_run("tester", observers=observers)
+        with open_job(open_project(self.folder), Settings.read(self.folder), run, plain_step) as job:
             return list(lag_measures(job))
 
     def history(self, columns: str = "_change", source: str = "items", where: str = "true") -> list[tuple]:

@@ -335,6 +335,13 @@ def test_capture_tells_no_secret(shop, database):
     (shop.folder / ".env").write_text("SHOP_PASSWORD=wrong-but-secret\n")
     outcome = shop.land_wholly()
     assert outcome.failure is not None and "password authentication failed" in str(outcome.failure)
+    contract = shop.contracts["items"]
+    contract.write_text(contract.read_text().replace(f"user, value: {REPLICATOR}", "userSecret, value: SHOP_USER"))
+    (shop.folder / ".env").write_text("SHOP_PASSWORD=wrong-but-secret\nSHOP_USER=hidden-user\n")
+    seen: list[Event] = []
+    assert shop.lags(seen.append) == []
+    (unknown,) = [event.details["error"] for event in seen if event.kind == "lag-unknown"]
+    assert 'authentication failed for user "***"' in str(unknown)
     for path in (shop.folder / "lake" / "data").rglob("*"):
         if path.is_file():
             said = path.read_bytes()

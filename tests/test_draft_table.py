@@ -7,7 +7,7 @@ import pytest
 from flows.drafting import Wishes, write_drafts
 from flows.workplace import Workplace
 from lake.contract import Contract
-from lake.errors import ContractError
+from lake.errors import ContractError, SourceError
 from lake.odcs.reader import read_contract
 from tests.crash_parts import run_here
 from tests.database_parts import PASSWORD_NAME
@@ -86,6 +86,14 @@ def test_draft_of_an_sqlite_table_lands(tmp_path: Path) -> None:
     assert (contract.server.path, contract.key, contract.watermark) == ("shop.db", ("id",), "updated_at")
     assert run_here(tmp_path).is_ok
     assert ask(tmp_path, "select id, total::text from raw.orders") == [(1, "2.50")]
+
+
+def test_draft_of_a_table_tells_no_secret(tmp_path: Path, database: Database) -> None:
+    """A user whose name is a secret is not told when the sign-in is refused."""
+    (tmp_path / ".env").write_text('WHO="hidden-user"\nHOW="hidden-word"\n')
+    target = f"postgresql://127.0.0.1:{database.port}/{database.name}/orders?userSecret=WHO&passwordSecret=HOW"
+    with pytest.raises(SourceError, match=r"authentication failed for user \"\*\*\*\""):
+        write_drafts(Workplace(tmp_path, is_quiet=True), target, Wishes())
 
 
 @pytest.mark.parametrize(

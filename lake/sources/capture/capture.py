@@ -26,7 +26,7 @@ from lake.sources.capture.table import (
     log_end,
     take_turn,
 )
-from lake.sources.database.faults import Passing
+from lake.sources.database.faults import Passing, telling_no_secret
 from lake.sources.delivery import CAPTURE, Delivery, Fate
 from lake.sources.visit import ORDINAL, Visit, numbered_batch
 
@@ -43,13 +43,8 @@ def capture_deliveries(visit: Visit) -> Iterator[Delivery]:
 
     Raises SourceError, without any secret in it, when the database cannot be read or has lost changes.
     """
-    try:
+    with telling_no_secret(visit.secrets, visit.contract.path):
         yield from _Capture(visit, read_captured(visit)).deliveries()
-    except SourceError as error:
-        redact = visit.secrets.redact
-        raise type(error)(
-            error.code, redact(error.message), cure=redact(error.cure), path=error.path or visit.contract.path
-        ) from None
 
 
 @dataclass

@@ -6,6 +6,7 @@ from lake.sources.capture.capture import SLOT
 from lake.sources.capture.door import Database
 from lake.sources.capture.place import read_captured
 from lake.sources.capture.table import slot_lag
+from lake.sources.database.faults import telling_no_secret
 from lake.sources.lag import Lag
 from lake.sources.visit import Visit
 
@@ -17,5 +18,5 @@ def slot_lags(visit: Visit) -> Iterator[Lag]:
     """
     if SLOT not in visit.position:
         return
-    with Database(read_captured(visit), visit) as database:
+    with telling_no_secret(visit.secrets, visit.contract.path), Database(read_captured(visit), visit) as database:
         yield Lag(visit.position[SLOT], slot_lag(database, visit.position[SLOT]), "bytes")

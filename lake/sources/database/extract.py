@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lake.errors import SluiceError, SourceError
+from lake.errors import SourceError
 from lake.odcs.deletions import notices_deletes
 from lake.sources.database.client import Client
 from lake.sources.database.dialect import Dialect, Table
 from lake.sources.database.endpoint import Endpoint, read_endpoint
-from lake.sources.database.faults import Passing
+from lake.sources.database.faults import Passing, telling_no_secret
 from lake.sources.database.postgresql import PostgreSQL
 from lake.sources.database.ranges import Range, find_ranges, select_keys
 from lake.sources.database.spool import Piece, PieceDigest, Spool, cut
@@ -36,10 +36,8 @@ def table_deliveries(visit: Visit) -> Iterator[Delivery]:
     Raises SourceError, without any secret in it, when the database fails for good; what came before that was given.
     """
     dialect = DIALECTS[visit.contract.server.kind]
-    try:
+    with telling_no_secret(visit.secrets, visit.contract.path):
         yield from _Reading(visit, read_endpoint(visit.contract), dialect).deliveries()
-    except SourceError as error:
-        raise _redacted(error, visit) from None  # what it came from may quote what was asked
 
 
 @dataclass
@@ -197,9 +195,3 @@ class _Reading:
             contract, told = self.visit.contract, "; ".join(changed)
             subject, version = f"raw.{contract.source}", contract.version
             self.visit.run.note("schema-drifted", subject, len(changed), contract_version=version, change=told)
-
-
-def _redacted(error: SluiceError, visit: Visit) -> SourceError:
-    """Gives an error whose words hold no secret; it points at the contract, where its cure is."""
-    redact = visit.secrets.redact
-    return SourceError(error.code, redact(error.message), cure=redact(error.cure), path=visit.contract.path)

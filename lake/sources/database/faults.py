@@ -1,9 +1,12 @@
 """What can go wrong between a reader and a database, by what is to be done about it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from lake.errors import SourceError
+from lake.secrets import Secrets
 
 # By SQLSTATE, the standard's code of what went wrong, or by its class (the first two characters).
 MAY_PASS = {
@@ -34,6 +37,16 @@ LONGEST_WORDS = 400
 
 class Passing(SourceError):
     """May be over at the next try."""
+
+
+@contextmanager
+def telling_no_secret(secrets: Secrets, path: Path | None = None) -> Iterator[None]:
+    """Strikes secrets out of what is raised; `path` is the contract, where the cure is."""
+    try:
+        yield
+    except SourceError as error:
+        told, cure = secrets.redact(error.message), secrets.redact(error.cure)
+        raise SourceError(error.code, told, cure=cure, path=error.path or path, line=error.line) from None
 
 
 def fault_of(error: BaseException, place: str, sqlstate: str | None = None, status: str | None = None) -> SourceError:
