@@ -9,7 +9,7 @@ from lake.errors import ContractError
 from lake.odcs.reader import read_contract
 from lake.receiving.spool import Post, Spool
 from lake.run import system_clock
-from tests.service_parts import CONTRACT, land_failing, make_project, raw_visits
+from tests.service_parts import CONTRACT, land, land_failing, make_project, quarantined, raw_visits
 
 PULL = "  - {server: api, type: api, location: 'https://visits.example.com/v1'}\n"
 PUSH = "  - {server: two, type: api, location: /v1/visits, customProperties: [{property: intake, value: push}]}\n"
@@ -64,3 +64,20 @@ def test_push_contract_one_server_that_fails_stops_no_other(tmp_path: Path) -> N
     spool.close()
     assert "[source-missing]" in land_failing(project)
     assert raw_visits(project, "visit_id") == [("V-1",)]
+
+
+def test_push_contract_that_evolves_takes_no_thousands_of_columns(tmp_path: Path) -> None:
+    """Under `evolve` a new key is a new column; thousands at once are none, but a fault of the records they are in."""
+    project = make_project(tmp_path)
+    text = CONTRACT.replace("driftPolicy, value: quarantine", "driftPolicy, value: evolve")
+    (project / "lake" / "contracts" / "visits.yaml").write_text(text, encoding="utf-8")
+    known, many = '"came_on": "2026-01-02"', ", ".join(f'"k{number}": 1' for number in range(5_000))
+    spool = Spool(project / "lake" / "data" / "spool", system_clock)
+    for rows in ([f'{{"visit_id": "V-1", {known}, "colour": "red"}}'], [f'{{"visit_id": "V-2", {known}, {many}}}']):
+        spool.keep(Post("visits", [row.encode() for row in rows])).result(10)
+        land(project)
+    spool.keep(Post("visits", [f'{{"visit_id": "V-3", {known}, "colour": "blue"}}'.encode()])).result(10)
+    spool.close()
+    land(project)
+    assert raw_visits(project, "visit_id, colour") == [("V-1", "red"), ("V-3", "blue")]
+    assert quarantined(project, "rule") == [("schema-drift",)]

@@ -66,6 +66,7 @@ class Taken(BaseModel):
     accepted_count: int
     rejected_count: int
     rejected: list[Rejected]
+    unjudged_count: int | None = None
 
 
 class Receipt(BaseModel):
@@ -74,6 +75,11 @@ class Receipt(BaseModel):
     receipt: str
     source: str
     state: str
+    row_count: int | None = None
+    received_at: str | None = None
+    name: str | None = None
+    batches: list[str] = []
+    why: str | None = None
     accepted_count: int | None = None
     quarantined_count: int | None = None
     duplicate_count: int | None = None

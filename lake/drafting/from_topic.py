@@ -24,7 +24,7 @@ def draft_from_topic(
     Raises SourceError when none of them is a JSON object.
     """
     reading = in_record_order(
-        session, read_messages(session, measure_file(sample), expected=(), prefix=PREFIX, alone=False)
+        session, read_messages(session, measure_file(sample), expected=(), prefix=PREFIX, most_others=None)
     )
     session.execute(f"create or replace table {TABLE} as {reading.select()}")
     rows = describe_rows(session, reading.columns, sample)

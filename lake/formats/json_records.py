@@ -82,11 +82,12 @@ class JsonReading:
 
 
 def read_json_lines(
-    session: Session, file: WorkingFile, *, expected: tuple[str, ...], prefix: str, alone: bool = False
+    session: Session, file: WorkingFile, *, expected: tuple[str, ...], prefix: str, most_others: int | None = None
 ) -> JsonReading:
     """Opens a file with one JSON object a line; blank lines are no records.
 
-    `alone`: records have nothing to do with each other, and a key that is not expected is no column, but its record's.
+    Where more keys than `most_others` are not expected, none of them is a column, but each its record's fault; None:
+    however many there are.
     """
     load_lines(session, file.path, f"{prefix}_lines")
     session.execute(
@@ -99,7 +100,7 @@ def read_json_lines(
         from {prefix}_lines where trim(text) <> '' order by line
         """
     )
-    return with_columns(session, f"{prefix}_json", expected, alone=alone)
+    return with_columns(session, f"{prefix}_json", expected, most_others)
 
 
 def read_json(
@@ -196,8 +197,10 @@ def json_pointer(*keys: str) -> str:
     return "".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in keys)
 
 
-def with_columns(session: Session, records: str, expected: tuple[str, ...], *, alone: bool = False) -> JsonReading:
-    """Gives the reading of a table of records, with the columns that its objects have."""
+def with_columns(
+    session: Session, records: str, expected: tuple[str, ...], most_others: int | None = None
+) -> JsonReading:
+    """Gives the reading of a table of records, with the columns that its objects have; see `read_json_lines`."""
     keys = {
         row[0]
         for row in session.rows(f"select distinct unnest(json_keys(case when is_object then text end)) from {records}")
@@ -206,8 +209,8 @@ def with_columns(session: Session, records: str, expected: tuple[str, ...], *, a
     inside = {name.split(".")[0] for name in nested}
     known = {name: json_pointer(name) for name in expected if name in keys}
     others = sorted(keys - set(known) - inside)
-    if alone:
-        return JsonReading(records, known | nested, {UNKNOWN_KEYS: _unknown_keys({*known, *inside})} if others else {})
+    if most_others is not None and len(others) > most_others:
+        return JsonReading(records, known | nested, {UNKNOWN_KEYS: _unknown_keys({*known, *inside})})
     names = _told_apart(map(_shown, others), [*known, *nested])
     extra = {name: json_pointer(key) for name, key in zip(names, others, strict=True)}
     return JsonReading(records, known | nested | extra)

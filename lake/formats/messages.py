@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lake.archive import WorkingFile
 from lake.engine import Session, literal, quote
-from lake.formats.json_records import JsonReading, with_columns
+from lake.formats.json_records import JsonReading, is_object_sql, with_columns
 from lake.formats.reading import Located
 
 MESSAGES = "messages"
@@ -63,9 +63,9 @@ class MessageReading(JsonReading):
 
 
 def read_messages(
-    session: Session, file: WorkingFile, *, expected: tuple[str, ...], prefix: str, alone: bool
+    session: Session, file: WorkingFile, *, expected: tuple[str, ...], prefix: str, most_others: int | None
 ) -> MessageReading:
-    """Opens a file of messages; `alone` is as for JSON lines."""
+    """Opens a file of messages; `most_others` is as for JSON lines."""
     aside = tuple(name for name in expected if name in ASIDE)
     asked = "".join(f", {ASIDE[name]} as {quote(name)}" for name in aside)
     scan = f"read_parquet({literal(str(file.path))})"
@@ -95,13 +95,13 @@ def read_messages(
             coalesce(ltrim(decoded, chr({BYTE_ORDER_MARK})), cast(value as varchar), 'null') as text,
             decoded is not null as is_text,
             value is null as is_null,
-            is_text and coalesce(json_valid(text) and json_type(try_cast(text as json)) = 'OBJECT', false) as is_object
+            is_text and coalesce({is_object_sql("text")}, false) as is_object
             {asked},
         from messages order by line
         """
     )
     keys = tuple(name for name in expected if name not in ASIDE)
-    reading = with_columns(session, f"{prefix}_messages", keys, alone=alone)
+    reading = with_columns(session, f"{prefix}_messages", keys, most_others)
     return MessageReading(
         reading.records, reading.pointers, {**{name: quote(name) for name in aside}, **reading.others}
     )

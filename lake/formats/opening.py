@@ -16,13 +16,14 @@ from lake.sources.delivery import ALONE, PULL, Delivery
 
 DELIMITERS: Mapping[str, str | None] = {"csv": None, "tsv": "\t"}
 PREFIX = "landing.file"
+MOST_NEW_KEYS = 1000  # of records that anybody may send: more at once are no new columns, but a mistake
 
 
 def open_reading(session: Session, contract: Contract, delivery: Delivery, file: WorkingFile) -> Reading:
     """Gives the reading of a delivery's working file; raises SourceError when the format is not known."""
     expected = tuple(column.source_name for column in contract.columns)
     options = contract.server.options
-    alone = delivery.kind in ALONE and contract.drift != "evolve"
+    most_others = None if delivery.kind not in ALONE else MOST_NEW_KEYS if contract.drift == "evolve" else 0
     if delivery.format in DELIMITERS:
         return read_delimited(
             file,
@@ -33,7 +34,7 @@ def open_reading(session: Session, contract: Contract, delivery: Delivery, file:
             origin=delivery.origin,
         )
     if delivery.format == "jsonl":
-        return read_json_lines(session, file, expected=expected, prefix=PREFIX, alone=alone)
+        return read_json_lines(session, file, expected=expected, prefix=PREFIX, most_others=most_others)
     if delivery.format == "json" and ("recordPath" in options or delivery.kind == PULL):
         path = options.get("recordPath", "")
         return read_json_pages(
@@ -42,7 +43,7 @@ def open_reading(session: Session, contract: Contract, delivery: Delivery, file:
     if delivery.format == "json":
         return read_json(session, file, expected=expected, prefix=PREFIX, origin=delivery.origin)
     if delivery.format == MESSAGES:
-        return read_messages(session, file, expected=expected, prefix=PREFIX, alone=alone)
+        return read_messages(session, file, expected=expected, prefix=PREFIX, most_others=most_others)
     if delivery.format == "parquet":
         return read_parquet(session, file, origin=delivery.origin, expected=expected)
     if delivery.format in WORKBOOKS:
