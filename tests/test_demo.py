@@ -10,7 +10,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from lake.demo.people_parts import LEAST_STAFF
+from lake.demo.planting import plant_all
 from lake.demo.sales import PlantedFaults, write_sales
+from lake.demo.spend import PLANTED_BREACHES, PLANTED_UNBUDGETED, spend_tables
 from lake.engine import EngineLimits, Session
 
 ROWS = 20_000
@@ -154,6 +157,29 @@ def test_demo_has_all_regions_groups_and_products(session: Session, tmp_path: Pa
     by_group = lines.group_by("product_group").agg(pl.col("product").n_unique())
     assert by_group["product"].to_list() == [5] * 5
     assert 0 < (lines["units"] == "0").sum() < ROWS // 500
+
+
+@pytest.mark.parametrize("rows", [2_000, 60_000])
+def test_demo_budgets_are_exceeded_in_the_numbers_planted(session: Session, tmp_path: Path, rows: int) -> None:
+    """However large the demo, as many budgets are too small by a quarter, and as many are missing, as announced."""
+    plant_all(session, spend_tables(rows, LEAST_STAFF), tmp_path, seed=SEED)
+    cells = session.rows(
+        """
+        with spent as (
+            select department_id, category, date_trunc('month', spent_on) as month, sum(amount_inr) as actual_inr
+            from demo_expenses where _fault in ('none', 'repeat') group by all
+        ),
+        allowed as (
+            select department_id, category, budget_month as month, max_by(budget_inr, revision_number) as budget_inr
+            from demo_budgets group by all
+        )
+        select actual_inr, budget_inr from spent left join allowed using (department_id, category, month)
+        """
+    )
+    over = [actual / budget for actual, budget in cells if budget is not None and actual > budget]
+    assert len(over) == PLANTED_BREACHES
+    assert min(over) > Decimal("1.24")
+    assert sum(budget is None for _, budget in cells) == PLANTED_UNBUDGETED
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 49, 50, 51, 99, 200])

@@ -81,8 +81,12 @@ def _budgets() -> str:
                 cells.*,
                 coalesce(actual_inr, 0) as actual_inr,
                 md5_number_lower(concat(cells.department_id, cells.category, cells.budget_month)) as draw,
-                actual_inr between 10000 and 40000 as is_eligible,
-                case when is_eligible then row_number() over (partition by is_eligible order by draw) end as place,
+                actual_inr >= 10000 as is_eligible,
+                -- cells of middling spend first; a large demo has none
+                case
+                    when is_eligible
+                        then row_number() over (partition by is_eligible order by actual_inr > 40000, draw)
+                end as place,
             from cells
             left join spent using (department_id, category, budget_month)
         ),
