@@ -102,8 +102,10 @@ def test_electricity_ledger_is_what_was_planted(meters: Meters) -> None:
 
 def test_electricity_of_days_is_that_of_polars(meters: Meters, good: pl.DataFrame) -> None:
     """Each site and day has the kilowatt-hours of its readings, to the watt-hour, and their number."""
-    expected = good.group_by("site", "day").agg(pl.len(), pl.col("meter_id").n_unique(), pl.col("kwh").sum())
-    columns = "site, read_on, reading_count, meter_count, kwh"
+    expected = good.group_by("site", "day").agg(
+        pl.len(), pl.col("meter_id").n_unique(), pl.col("kwh").sum(), (pl.col("status") == "estimated").sum()
+    )
+    columns = "site, read_on, reading_count, meter_count, kwh, estimate_count"
     assert set(meters.ask(f"select {columns} from marts.electricity_daily")) == set(expected.rows())
     assert good["kwh"].sum() > 2_000_000
 

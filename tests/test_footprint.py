@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from statistics import median
 
 import polars as pl
 import pytest
@@ -103,15 +104,17 @@ def test_footprint_of_paper_is_that_of_polars(offices: BodyRun) -> None:
         good.with_columns(
             month=indian_day("printed_at").dt.truncate("1mo"),
             sheets=pl.when(pl.col("is_duplex") == "true").then(half).otherwise("pages"),
+            fewest=half,
         )
         .group_by("site", "paper", "month")
-        .agg(pl.len(), pl.col("pages").sum(), pl.col("sheets").sum())
+        .agg(pl.len(), pl.col("pages").sum(), pl.col("sheets").sum(), pl.col("fewest").sum())
     )
     expected = {
-        (site, paper, month, count, pages, sheets, sheets * WEIGHTS[paper] / 1000)
-        for site, paper, month, count, pages, sheets in summed.rows()
-    }
-    columns = "site, paper, printed_month, job_count, page_count, sheet_count, paper_kg"
+        (site, paper, month, count, pages, sheets, sheets * WEIGHTS[paper] / 1000,
+         (sheets - fewest) * WEIGHTS[paper] / 1000)
+        for site, paper, month, count, pages, sheets, fewest in summed.rows()
+    }  # fmt: skip
+    columns = "site, paper, printed_month, job_count, page_count, sheet_count, paper_kg, saveable_kg"
     assert set(offices.ask(f"select {columns} from marts.paper_usage")) == expected
 
 
@@ -121,17 +124,63 @@ def test_footprint_of_devices_is_that_of_seconds_marked_one_by_one(offices: Body
     good = sessions.filter(pl.col("started_at").is_not_null(), pl.col("ended_at") > pl.col("started_at"))
     local = [pl.col(name).dt.convert_time_zone("Asia/Kolkata").dt.replace_time_zone(None) for name in (START, END)]
     busy: dict[tuple[str, date], int] = {}  # one bit a second
+    spans: dict[tuple[str, date], list[tuple[int, int]]] = {}
     for device, start, end in good.with_columns(*local).select("device_id", START, END).rows():
-        for day in (start.date(), end.date()):
+        for day in {start.date(), end.date()}:
             midnight = datetime.combine(day, time())
             first = max(int((start - midnight).total_seconds()), 0)
             last = min(int((end - midnight).total_seconds()), 86_400)
             if last > first:
                 busy[device, day] = busy.get((device, day), 0) | ((1 << last) - (1 << first))
-    found = offices.ask("select device_id, used_on, active_seconds from marts.device_utilisation")
-    assert {(device, day): int(seconds) for device, day, seconds in found} == {
-        key: seconds.bit_count() for key, seconds in busy.items()
+                spans.setdefault((device, day), []).append((first, last))
+    found = offices.ask(
+        "select device_id, used_on, active_seconds, session_count, peak_session_count from marts.device_utilisation"
+    )
+    assert {tuple(row[:2]): row[2:] for row in found} == {
+        key: (seconds.bit_count(), len(spans[key]), most_at_once(spans[key])) for key, seconds in busy.items()
     }
+
+
+def most_at_once(spans: list[tuple[int, int]]) -> int:
+    """Gives how many spans run at the beginning of one of them, at most."""
+    return max(sum(first <= begin < last for first, last in spans) for begin, _ in spans)
+
+
+def test_footprint_of_measures_follows_from_the_other_marts(offices: BodyRun) -> None:
+    """Each measure saves what the marts above, told by polars, leave to be saved, at the prices of the assumptions."""
+    given = {row["assumption"]: Decimal(row["value"]) for row in reference("saving_assumptions")}
+    floors = {row["site"]: Decimal(row["floor_m2"]) for row in reference("footprint_sites")}
+    rows = offices.ask("select footprint_month, site, kwh, kg_co2e from marts.carbon_footprint")
+    months: dict[date, list[tuple[Decimal, Decimal]]] = {}
+    for month, site, kwh, _ in rows:
+        months.setdefault(month, []).append((kwh, floors[site]))
+    levelled = Decimal(0)
+    for sites in months.values():
+        middle = median((kwh / floor).quantize(Decimal("0.0001"), ROUND_HALF_UP) for kwh, floor in sites)
+        levelled += sum((max(kwh - middle * floor, Decimal(0)) for kwh, floor in sites), Decimal(0))
+    [(unused, paper)] = offices.ask(
+        "select sum(86400 - active_seconds), (select sum(saveable_kg) from marts.paper_usage)"
+        " from marts.device_utilisation"
+    )
+    idle = unused * given["idle_share"] * given["idle_power"] / 3600
+    factor = sum(kg for *_, kg in rows) / sum(kwh for _, _, kwh, _ in rows)
+    expected = sorted(
+        (
+            (levelled, 0, levelled * factor, levelled * given["electricity_price"]),
+            (idle, 0, idle * factor, idle * given["electricity_price"]),
+            (0, paper, 0, paper * given["paper_price"]),
+        ),
+        key=lambda measure: -measure[-1],
+    )
+    columns = "saved_kwh, saved_paper_kg, saved_kg_co2e, saved_inr"
+    found = offices.ask(f"select {columns} from marts.sustainability_measures order by saving_rank")
+    assert len(found) == len(expected)
+    for row, exact in zip(found, expected, strict=True):
+        assert [float(value) for value in row] == pytest.approx([float(value) for value in exact], abs=0.02)
+
+
+def reference(name: str) -> list[dict[str, str]]:
+    return pl.read_csv(ROOT / f"sql/reference/{name}.csv", infer_schema=False).to_dicts()
 
 
 START, END = "started_at", "ended_at"

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -129,11 +129,16 @@ def test_people_totals_of_spend_are_those_of_polars(
     expected = set()
     for cell in {*spent, *budgets}:
         count, actual = spent.get(cell, (0, Decimal("0.00")))
-        expected.add((*cell, count, budgets.get(cell, Decimal("0.00")), actual))
+        budget = budgets.get(cell, Decimal("0.00"))
+        expected.add((*cell, count, budget, actual, actual - budget))
     found = hospital.ask(
-        "select spend_month, department_id, category, expense_count, budget_inr, actual_inr from marts.expense_summary"
+        "select spend_month, department_id, category, expense_count, budget_inr, actual_inr, variance_inr,"
+        " variance_ratio from marts.expense_summary"
     )
-    assert set(found) == expected
+    assert {row[:-1] for row in found} == expected
+    for *_, budget, _, variance, ratio in found:
+        assert (ratio is None) == (budget == 0)
+        assert ratio is None or abs(ratio - variance / budget) <= Decimal("0.0000005")  # type: ignore[operator]  # decimals
     assert len(found) == len(expected) == len(DEPARTMENTS) * len(CATEGORIES) * 12
 
 
@@ -146,16 +151,27 @@ def test_people_totals_know_who_exceeds_a_budget(hospital: Hospital) -> None:
     assert (exceeded, unbudgeted) == (PLANTED_BREACHES, PLANTED_UNBUDGETED)
 
 
-def test_people_totals_of_months_run_from_april(hospital: Hospital, expenses: pl.DataFrame) -> None:
-    """Each department's spend of a month, and since the April before, is what its expenses add up to."""
-    found = hospital.ask("select spend_month, department_id, actual_inr, year_actual_inr from marts.monthly_spend")
+def test_people_totals_of_months_run_from_april(
+    hospital: Hospital, expenses: pl.DataFrame, budgets: dict[tuple[date, str, str], Decimal]
+) -> None:
+    """Each department's spend and budget of a month, and since the April before, are what was booked and granted."""
+    found = hospital.ask(
+        "select spend_month, department_id, actual_inr, year_actual_inr, budget_inr, year_budget_inr"
+        " from marts.monthly_spend"
+    )
     assert len(found) == len(DEPARTMENTS) * 12
-    for month, department, actual, year_actual in found:
+    for month, department, actual, year_actual, budget, year_budget in found:
         assert isinstance(month, date)
         first = date(month.year if month.month > 3 else month.year - 1, 4, 1)
         own = expenses.filter(pl.col("department_id") == department)
         assert actual == own.filter(pl.col("spend_month") == month)["amount_inr"].sum()
         assert year_actual == own.filter(pl.col("spend_month").is_between(first, month))["amount_inr"].sum()
+        assert budget == sum(
+            amount for (day, owner, _), amount in budgets.items() if (day, owner) == (month, department)
+        )
+        assert year_budget == sum(
+            amount for (day, owner, _), amount in budgets.items() if owner == department and first <= day <= month
+        )
 
 
 @pytest.mark.parametrize(("period", "column"), [("month", "opened_month"), ("week", "opened_week_on")])
@@ -222,6 +238,7 @@ def test_people_totals_of_leave_are_counted_day_by_day(hospital: Hospital, staff
     }
     good = good_lines(hospital.planted["leave_applications"], faults, ["application_id"])
     counts: dict[tuple[date, str, str, str], int] = {}
+    approved: dict[tuple[date, str, str], Decimal] = {}
     taken: dict[tuple[date, str, str], Decimal] = {}
     for row in good.iter_rows(named=True):
         department = staff.get(row["staff_id"], "unknown")
@@ -229,17 +246,22 @@ def test_people_totals_of_leave_are_counted_day_by_day(hospital: Hospital, staff
         cell = (first.replace(day=1), department, row["leave_type"], row["status"])
         counts[cell] = counts.get(cell, 0) + 1
         halves = (row["is_first_half_day"] == "true", row["is_last_half_day"] == "true")
+        if row["status"] == "approved":
+            length = sum((share for _, share in working_days(first, last, halves=halves)), Decimal(0))
+            approved[cell[:3]] = approved.get(cell[:3], Decimal(0)) + length
         for day, share in working_days(first, last, halves=halves) if row["status"] == "approved" else ():
             place = (day.replace(day=1), department, row["leave_type"])
             taken[place] = taken.get(place, Decimal(0)) + share
     found = hospital.ask(
         "select leave_month, department_id, leave_type, submitted_count, approved_count, rejected_count,"
-        " cancelled_count, taken_days from marts.leave_summary"
+        " cancelled_count, taken_days, average_days from marts.leave_summary"
     )
-    for month, department, kind, *states, days in found:
+    for month, department, kind, *states, days, average in found:
         cell = (month, department, kind)
         wanted = [counts.pop((*cell, state), 0) for state in ("submitted", "approved", "rejected", "cancelled")]
         assert states == wanted
+        exact = approved[cell] / wanted[1] if wanted[1] else None
+        assert average == (None if exact is None else exact.quantize(Decimal("0.01"), ROUND_HALF_UP))
         assert days == taken.pop(cell, Decimal(0))
     assert (counts, taken) == ({}, {})
 
@@ -291,8 +313,12 @@ def test_people_totals_of_locums_are_walked_from_midnight_to_midnight(hospital: 
             cell = (quarter.date(), ward, doctor)
             offered[cell] = offered.get(cell, Decimal(0)) + Decimal("0.25")
     found = hospital.ask(
-        "select worked_on, department_id, locum_id, assigned_hours, available_hours from marts.locum_summary"
+        "select worked_on, department_id, locum_id, assigned_hours, available_hours, utilisation_ratio"
+        " from marts.locum_summary"
     )
+    assert hospital.ask("select sum(shift_count)::int from marts.locum_summary") == [(len(shifts),)]
+    for *_, hours, offer, ratio in found:
+        assert ratio == (None if offer == 0 else (hours / offer).quantize(Decimal("0.000001"), ROUND_HALF_UP))  # type: ignore[operator]  # decimals
     assert {row[:3]: row[3] for row in found} == {
         cell: assigned.get(cell, Decimal(0)) for cell in {*assigned, *offered}
     }
