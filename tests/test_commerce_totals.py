@@ -3,13 +3,13 @@
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import polars as pl
 import pytest
 
 from lake.demo.commerce import CUSTOMERS_PER_SILENT_ONE, GUEST_ORDERS, STRAY_PAYMENTS, commerce_tables
-from tests.commerce_parts import BodyRun, deliver, indian_day, instants, make_project, money, run_marts
+from tests.commerce_parts import ROOT, BodyRun, deliver, indian_day, instants, make_project, money, run_marts
 
 MARTS = ("mart_customer_analytics", "mart_product_analytics", "mart_daily_summary", "fct_orders")
 PAGES = ("customer_insights", "product_performance", "daily_operations")
@@ -135,9 +135,32 @@ def test_commerce_totals_of_customers_are_those_of_polars(
         shop.planted["customers"].good_count
         + shop.ask("select count(*) from marts.dim_customers where not is_known")[0][0]
     )
-    assert shop.ask("select count(*), count(segment) from marts.mart_customer_analytics") == [
-        (all_customers, all_customers)
-    ]
+    [(customers,)] = shop.ask("select count(*) from marts.mart_customer_analytics")
+    assert customers == all_customers
+    spent = dict(orders.group_by("customer_id").agg(pl.col("value").sum()).rows())
+    for name, count, worth_inr, recency, average, segment in shop.ask(
+        "select customer_id, order_count, lifetime_value_inr, recency_days, average_order_value_inr, segment"
+        " from marts.mart_customer_analytics"
+    ):
+        exact = (money(spent[name]) / count).quantize(Decimal("0.01"), ROUND_HALF_UP) if count else None
+        assert average == exact
+        assert segment == segment_of(count, worth_inr, recency)
+
+
+def segment_of(orders: int, worth: Decimal, recency: int | None) -> str:
+    """Gives the first segment whose bounds hold a customer, by the reference file alone."""
+    for rule in pl.read_csv(ROOT / "sql/reference/customer_segments.csv").sort("priority").to_dicts():
+        fewest, most, least, latest = (
+            rule[name] for name in ("min_order_count", "max_order_count", "min_lifetime_value_inr", "max_recency_days")
+        )
+        if (
+            (fewest is None or orders >= fewest)
+            and (most is None or orders <= most)
+            and (least is None or worth >= least)
+            and (latest is None or (recency is not None and recency <= latest))
+        ):
+            return str(rule["segment"])
+    raise AssertionError(f"no segment holds {orders} orders worth {worth}")
 
 
 def test_commerce_totals_of_products_are_those_of_polars(
@@ -176,12 +199,19 @@ def test_commerce_totals_of_days_are_those_of_polars(shop: BodyRun, lines: pl.Da
     first, last = min(counts), max(max(counts), *paid, *back)
     zero = Decimal("0.00")
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-    expected = [
-        (day, counts.get(day, 0), value.get(day, zero), paid.get(day, zero), back.get(day, zero)) for day in days
-    ]
+    joined = shop.delivered("customers").with_columns(*instants("registered_at")).drop_nulls("registered_at")
+    known = {name for (name,) in shop.ask("select customer_id from raw.customers")}
+    new = dict(joined.filter(pl.col("customer_id").is_in(known)).group_by(indian_day("registered_at")).len().rows())
+    expected = []
+    for place, day in enumerate(days):
+        week = sum((value.get(each, zero) for each in days[place - 6 : place + 1]), zero) if place >= 6 else None
+        average = None if week is None else (week / 7).quantize(Decimal("0.01"), ROUND_HALF_UP)
+        before = value.get(days[place - 7], zero) if place >= 7 else None
+        row = (day, new.get(day, 0), counts.get(day, 0), value.get(day, zero), paid.get(day, zero), back.get(day, zero))
+        expected.append((*row, before, average))
     found = shop.ask(
-        "select summary_on, order_count, order_value_inr, paid_inr, given_back_inr"
-        " from marts.mart_daily_summary order by summary_on"
+        "select summary_on, new_customer_count, order_count, order_value_inr, paid_inr, given_back_inr,"
+        " previous_week_value_inr, week_average_value_inr from marts.mart_daily_summary order by summary_on"
     )
     assert found == expected
 
