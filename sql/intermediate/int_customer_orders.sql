@@ -1,7 +1,8 @@
 /*
 description: >
   Each order with its customer, what is left of it after cancellation, and the money that moved for
-  it. An order without transactions has nought everywhere.
+  it. An order without transactions has nought everywhere. What comes back of a cancelled line is a
+  refund: the line counts for nothing, so nothing is left of it to return.
 grain: one row per order_id
 owner: commerce-data
 */
@@ -31,6 +32,22 @@ orders as (
     group by order_id
 ),
 
+movements as (
+    select
+        transactions.order_id,
+        transactions.amount_inr,
+        transactions.returned_quantity,
+        case
+            when transactions.kind = 'return' and coalesce(lines.is_cancelled, false) then 'refund'
+            else transactions.kind
+        end as kind,
+    from transactions
+    left join lines
+        on
+            transactions.order_id = lines.order_id
+            and transactions.line_number = lines.line_number
+),
+
 money as (
     select
         order_id,
@@ -38,8 +55,10 @@ money as (
         coalesce(sum(amount_inr) filter (where kind = 'payment'), 0) as paid_inr,
         coalesce(sum(amount_inr) filter (where kind = 'refund'), 0) as refunded_inr,
         coalesce(sum(amount_inr) filter (where kind = 'return'), 0) as returned_inr,
-        cast(sum(returned_quantity) as bigint) as returned_unit_count,
-    from transactions
+        cast(
+            coalesce(sum(returned_quantity) filter (where kind = 'return'), 0) as bigint
+        ) as returned_unit_count,
+    from movements
     group by order_id
 ),
 
