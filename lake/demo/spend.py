@@ -60,7 +60,10 @@ def _expenses(rows: int, staff: int) -> str:
 
 
 def _budgets() -> str:
-    """Some are a quarter too small, some are not there, all others suffice; a quarter was revised, half at first."""
+    """Some are a quarter too small, some are not there, all others suffice; a quarter was revised, half at first.
+
+    Those of middling spend come first for that; a large demo has none of them.
+    """
     departments, categories = list(DEPARTMENTS), list(CATEGORIES)
     return f"""
         with cells as (
@@ -82,11 +85,8 @@ def _budgets() -> str:
                 coalesce(actual_inr, 0) as actual_inr,
                 md5_number_lower(concat(cells.department_id, cells.category, cells.budget_month)) as draw,
                 actual_inr >= 10000 as is_eligible,
-                -- cells of middling spend first; a large demo has none
-                case
-                    when is_eligible
-                        then row_number() over (partition by is_eligible order by actual_inr > 40000, draw)
-                end as place,
+                row_number() over (partition by is_eligible order by actual_inr > 40000, draw) as number,
+                case when is_eligible then number end as place,
             from cells
             left join spent using (department_id, category, budget_month)
         ),
