@@ -14,7 +14,10 @@ PYTHON ?= $(firstword $(shell for name in python3 python3.13 python3.12 python3.
 # uv of the machine if it has one, else the one that setup puts into the environment.
 UV := $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
 
-.PHONY: help setup demo test check lint types soak bench lock clean
+# More workers than cores: many tests wait, for servers to start and for processes to end.
+PYTEST := $(BIN)/pytest -n 4 --no-loadscope-reorder
+
+.PHONY: help setup demo test check lint types soak ci bench lock clean
 
 help: ## Print what there is
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -48,10 +51,13 @@ types:
 	$(BIN)/mypy
 
 test: check ## Every check and the tests
-	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not soak"
+	$(PYTEST) --dist loadscope -m "not soak"
 
 soak: setup ## The long crash, race and property tiers
-	$(BIN)/pytest -n 3 --dist load --maxschedchunk 1 -m soak
+	$(PYTEST) --dist load --maxschedchunk 1 -m soak
+
+ci: check ## What a build machine runs: every check, and all tests side by side
+	$(PYTEST) --dist loadscope
 
 bench: setup ## The sales job against a bare script doing the same work
 	$(BIN)/python benchmarks/run.py
