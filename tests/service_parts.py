@@ -1,13 +1,10 @@
 """What the tests of the ingestion service share: a project that is posted to, and the real service as a process."""
 
 import os
-import queue
 import re
 import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +18,7 @@ from lake.project import open_project
 from lake.run import begin_run
 from lake.settings import Settings
 from tests.landing_parts import quarantine_rows, raw_rows
+from tests.warm_parts import WarmProcess
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -111,7 +109,7 @@ class Served:
     """A running service: where it is, and the process it is."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: WarmProcess
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -139,7 +137,7 @@ def served(
     project: Path,
     *options: str,
     environment: dict[str, str] | None = None,
-    limits=None,
+    limits: Callable[[], object] | None = None,
     is_open: bool = True,
     log: Path | None = None,
 ) -> Iterator[Served]:
@@ -147,36 +145,23 @@ def served(
 
     All that it says is written into `log`, where one is named.
     """
-    command = [sys.executable, "-m", "flows", "serve", "--project", str(project), "--port", "0", *options]
-    command += ["--open"] if is_open else []
-    process = subprocess.Popen(
-        command,
-        env=os.environ | (environment or {}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=limits,
-    )
+    command = ["serve", "--project", str(project), "--port", "0", *options, *(["--open"] if is_open else [])]
+    process = WarmProcess("flows.cli:main", command, os.environ | (environment or {}), prepare=limits, log=log)
     try:
-        yield Served(_address(process, log), process)
+        yield Served(_address(process), process)
     finally:
         if process.poll() is None:
             process.kill()
         process.wait(STOP_SECONDS)
 
 
-def _address(process: subprocess.Popen[str], log: Path | None) -> str:
-    """What the service says when it listens; its further words are read as they come, so that it never waits."""
-    said: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def read() -> None:
-        with Path(log or os.devnull).open("w", encoding="utf-8", buffering=1) as told:
-            for line in process.stdout or ():
-                said.put(line)
-                told.write(line)
-
-    threading.Thread(target=read, daemon=True).start()
-    line = said.get(timeout=START_SECONDS)
-    found = ADDRESS.search(line)
-    assert found is not None, line
-    return found.group()
+def _address(process: WarmProcess) -> str:
+    """What the service says when it listens."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        said = "".join(process.said())
+        if (found := ADDRESS.search(said)) is not None:
+            return found.group()
+        assert process.poll() is None, said
+        time.sleep(0.02)
+    raise AssertionError(f"The service does not listen: {process.said()}")

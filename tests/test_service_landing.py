@@ -120,11 +120,16 @@ def test_service_takes_files(tmp_path: Path) -> None:
     assert not any((project / "lake" / "data" / "spool" / "visits" / "files").iterdir())
 
 
+def small_files() -> None:
+    """Lets the process write no file of more than 100 kB, as a full disk would."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+
 def test_service_keeps_nothing_of_what_a_full_disk_refused(tmp_path: Path) -> None:
     """On a full disk the answer is 507; what was answered with 202 lands, what was refused does not, half or whole."""
     project = make_project(tmp_path)
     taken, refused = set(), set()
-    with served(project, limits=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))) as service:
+    with served(project, limits=small_files) as service:
         for number in range(30):
             answer = service.post([row(f"{number}-{place}", note="x" * 100) for place in range(40)])
             (taken if answer.status_code == 202 else refused).add(number)

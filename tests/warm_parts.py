@@ -20,6 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PRELOADED = [
     *("pytest", "flows.cli", "flows.landing", "flows.reading", "flows.rework", "flows.prefect_api", "checks.sodacl"),
+    *("flows.service.running", "uvicorn"),
     *("lake.sources.http.pull", "reports.media", "rich.console", "tests.upload_parts", "tests.crash_parts"),
 ]
 OUT, ERR = 1, 2
@@ -30,14 +31,29 @@ _context = multiprocessing.get_context("forkserver")
 class WarmProcess:
     """A process that begins warm, with those ways of `subprocess.Popen` that tests use."""
 
-    def __init__(self, main: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        """Starts `main`, a function of a module as `module:function`, with arguments."""
+    def __init__(
+        self,
+        main: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        prepare: Callable[[], object] | None = None,
+        log: Path | None = None,
+    ) -> None:
+        """Starts `main`, a function of a module as `module:function`, with arguments; `prepare` is called first.
+
+        What it says is kept until it is forgotten, or in `log`, both what it prints and its errors.
+        """
         _start_server()
         self._folder = tempfile.TemporaryDirectory(prefix="sluice-test-")
-        told = Path(self._folder.name)
+        self._told = tuple(log or Path(self._folder.name, name) for name in ("out", "err"))
+        for path in self._told:
+            path.write_bytes(b"")
         given = dict(os.environ if environment is None else environment)
         self.args = [main, *arguments]
-        self._process = _context.Process(target=_begin, args=(main, list(arguments), given, told), daemon=True)
+        self._process = _context.Process(
+            target=_begin, args=(main, list(arguments), given, self._told, prepare), daemon=True
+        )
         self._process.start()
 
     @property
@@ -71,8 +87,7 @@ class WarmProcess:
 
     def said(self) -> tuple[str, str]:
         """Gives what it has printed so far."""
-        files = [Path(self._folder.name, name) for name in ("out", "err")]
-        out, err = (file.read_text(encoding="utf-8") if file.exists() else "" for file in files)
+        out, err = (file.read_text(encoding="utf-8") for file in self._told)
         return out, err
 
 
@@ -95,13 +110,21 @@ def _start_server() -> None:
         ensure_running()
 
 
-def _begin(main: str, arguments: list[str], environment: Mapping[str, str], told: Path) -> None:
-    for number, name in ((OUT, "out"), (ERR, "err")):
-        with (told / name).open("wb") as file:
+def _begin(
+    main: str,
+    arguments: list[str],
+    environment: Mapping[str, str],
+    told: tuple[Path, ...],
+    prepare: Callable[[], object] | None,
+) -> None:
+    for number, path in zip((OUT, ERR), told, strict=True):
+        with path.open("ab") as file:
             os.dup2(file.fileno(), number)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(ROOT)
+    if prepare is not None:
+        prepare()
     sys.argv = [main, *arguments]
     module, _, name = main.partition(":")
     function: Callable[[Sequence[str]], int | None] = getattr(importlib.import_module(module), name)
