@@ -78,7 +78,6 @@ def test_replay_lands_mended_records_once(tmp_path, session, store, landed):
     assert rows == [(4, 2, 2)]
 
 
-@both_at_length
 def test_replay_mends_a_broken_line_from_the_file(tmp_path, session, store, landed):
     """A line that was never JSON is replayed from the values of the mended file alone."""
     mended = tmp_path / "mended.csv"
@@ -87,7 +86,6 @@ def test_replay_mends_a_broken_line_from_the_file(tmp_path, session, store, land
     assert raw_rows(store, "sale_id, note")[-1] == ("a4", "mended")
 
 
-@both_at_length
 def test_replay_under_a_new_contract_needs_no_mending(session, store, landed):
     """When the contract was wrong, replaying the rows as they were lands them; what still fails stays open."""
     wider = [dataclasses.replace(column, enum=()) if column.enum else column for column in SHOP.columns]
@@ -96,7 +94,6 @@ def test_replay_under_a_new_contract_needs_no_mending(session, store, landed):
     assert open_lines(session, store) == [3, 5, 6]
 
 
-@both_at_length
 def test_replay_mended_file_is_checked(tmp_path, session, store, landed):
     """A column that is not the source's, or a file that is not there, is named."""
     mended = tmp_path / "mended.csv"
@@ -159,7 +156,6 @@ def test_held_batches_can_be_admitted(tmp_path, session, store):
     assert [row[0] for row in raw_rows(store, "sale_id")] == ["a1"]
 
 
-@both_at_length
 def test_batches_are_named_by_unique_prefixes(session, store, landed):
     """Too short or unknown prefixes are refused."""
     with pytest.raises(TableError, match="No batch starts with 'zzzz'"):

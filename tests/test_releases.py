@@ -48,7 +48,6 @@ def release(session, store, *tables: ReleasedTable, base: Release | None = None)
     return publish(session, store, Publication(tables, base or current_release(session, store), 3), begin())
 
 
-@both_at_length
 def test_a_release_names_every_table_with_its_version(session, store):
     """A new release carries over what it does not change."""
     assert current_release(session, store) is None
@@ -133,7 +132,6 @@ def test_rollback_publishes_the_older_state_whole_and_holds_it(session, store):
         rollback(session, store, 99, begin())
 
 
-@both_at_length
 def test_diff_names_tables_rows_and_keys(session, store):
     """What came, went and changed is counted."""
     old = release(
