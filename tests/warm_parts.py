@@ -87,7 +87,7 @@ class WarmProcess:
 
     def said(self) -> tuple[str, str]:
         """Gives what it has printed so far."""
-        out, err = (file.read_text(encoding="utf-8") for file in self._told)
+        out, err = (file.read_text(encoding="utf-8", errors="replace") for file in self._told)
         return out, err
 
 
