@@ -14,7 +14,8 @@ GIVE_UP_SECONDS = 5  # a measurement is worth no long wait
 
 def partition_lags(visit: Visit) -> Iterator[Lag]:
     """Gives what waits in each partition; raises SourceError when the brokers do not say, or what waited is gone."""
-    topic = replace(read_topic(visit.contract), give_up_after=GIVE_UP_SECONDS)
+    topic = read_topic(visit.contract)
+    topic = replace(topic, give_up_after=min(GIVE_UP_SECONDS, topic.give_up_after))
     with open_client(topic, visit.secrets) as client:
         marks = client.marks()
     offsets = find_start(topic, visit.position, marks).offsets
