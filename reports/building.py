@@ -35,7 +35,7 @@ def _movement(difference: Decimal, old: Decimal, code: str) -> str:
     if old == 0:
         return "from nothing"
     share = abs(difference / old)
-    return f"{share * 100:.1f}%" if share >= LEAST_SHARE else "under 0.1%"
+    return f"{share * 100:,.1f}%" if share >= LEAST_SHARE else "under 0.1%"
 
 
 def trend_points(values: Sequence[Any]) -> str:

@@ -14,7 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 from reports.axes import span_of, ticks_between
 from reports.context import PageContext
 from reports.figures import Chart, Series
-from reports.formats import Formatter
+from reports.formats import Formatter, shorten
 from reports.theme import LIGHT
 
 WIDTH_INCHES, HEIGHT_INCHES, ROW_INCHES = 6.2, 2.6, 0.3
@@ -52,7 +52,7 @@ def _draw_values(axes: Axes, chart: Chart) -> None:
     for place, series in enumerate(shown):
         heights = [height or 0.0 for height in series.heights]
         top = [low + height for low, height in zip(floor, heights, strict=True)]
-        look: dict[str, Any] = {"color": LIGHT.colours[series.colour], "label": series.name}
+        look: dict[str, Any] = {"color": LIGHT.colours[series.colour], "label": shorten(series.name)}
         match chart.kind:
             case "line":
                 gapped = [float("nan") if height is None else height for height in series.heights]

@@ -16,6 +16,7 @@ from babel.numbers import format_compact_currency, format_compact_decimal, forma
 ABSENT = "–"
 NUMERIC = ("money", "count", "number", "percent", "seconds", "bytes")
 KINDS = (*NUMERIC, "date", "month", "instant", "outcome", "sentence", "text")
+MOST_LETTERS = 28  # of a name beside or below a chart
 MOST_DIGITS = 4  # of a float, whose further digits are rarely meant
 DECIMAL_PRECISION = 50  # decimal(38) and room for a shift by two
 KILOBYTE = 1024
@@ -63,6 +64,11 @@ def _number_format(name: str, kind: pa.DataType, currency: str) -> str:
 def literal_words(text: str) -> str:
     """Gives a text as Markdown that is written letter by letter: data makes no link, picture or list."""
     return MARKDOWN.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def shorten(name: str) -> str:
+    """Gives a name as a chart has room for it."""
+    return name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1].rstrip() + "…"
 
 
 def label(name: str) -> str:
@@ -129,12 +135,12 @@ class Formatter:
         return ABSENT if moment is None else f"{in_zone(moment, self.zone):%-d %b %Y, %H:%M %Z}"
 
     def brief(self, value: object, code: str) -> str:
-        """Gives a category as an axis or a narrow heading wants it: `20 Nov`, `21 Nov 02:00`."""
+        """Gives a category as an axis or narrow heading wants it: `20 Nov`, `21 Nov 02:00`, the head of a long name."""
         if isinstance(value, datetime):
             return f"{in_zone(value, self.zone):%-d %b %H:%M}"
         if isinstance(value, date) and code == "date":
             return f"{value:%-d %b}"
-        return self.show(value, code)
+        return shorten(self.show(value, code))
 
     def short(self, value: float, code: str) -> str:
         """Gives a number as an axis wants it: ₹1.2Cr, 40K, 12%."""

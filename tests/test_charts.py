@@ -1,6 +1,7 @@
 """Pictures of charts for mail, and the colours they share with the page."""
 
 import re
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from reports.bundle import ASSETS
 from reports.charts import draw_png
 from reports.data import Column, Result
 from reports.figures import Chart, Series
+from reports.formats import Formatter
 from tests.page_data import make_context
 
 MONEY, CATEGORIES = "money:INR", ("Apr 2026", "May 2026", "Jun 2026")
@@ -53,6 +55,17 @@ def test_charts_leave_a_gap_where_a_line_has_no_value() -> None:
     whole = count_pixels(draw_png(make_chart("line", (3.0, 3.0, 3.0)), make_context()), theme.LIGHT.colours["series-1"])
     gap = count_pixels(draw_png(make_chart("line", (3.0, None, 3.0)), make_context()), theme.LIGHT.colours["series-1"])
     assert gap < whole / 2
+
+
+@pytest.mark.parametrize("kind", ["bar", "across"])
+def test_charts_have_room_beside_long_names(kind: str) -> None:
+    """Names of a hundred letters leave the bars their room, in the picture and in its legend."""
+    formatter = Formatter("UTC", "INR")
+    names = tuple(formatter.brief(f"{name} of a name {'that goes on ' * 8}", "text") for name in ("first", "second"))
+    chart = make_chart(kind, (3.0, 4.0), (6.0, 7.0), categories=names)
+    named = tuple(replace(series, name="Series without an end " * 5) for series in chart.drawn)
+    png = draw_png(replace(chart, drawn=named), make_context())
+    assert count_pixels(png, theme.LIGHT.colours["series-1"]) > 10_000
 
 
 def test_charts_stay_small_with_many_categories() -> None:

@@ -18,6 +18,7 @@ from reports.formats import Formatter
 from reports.page import find_pages, read_page, render
 from tests.browser import open_browser, open_page
 from tests.page_data import make_context, open_sales_lake
+from tests.page_looks import WIDTH, spoilt_charts
 
 PAGES = Path(__file__).parent.parent / "reports" / "pages"
 ODD_PAGE = """---
@@ -446,3 +447,60 @@ def test_browser_shows_no_total_of_a_part(browser: Browser, odd: tuple[Session, 
         expect(foot.last).to_have_text("–")
         figure(page, "few").get_by_role("searchbox").fill("")
         expect(foot.first).to_have_text("All 8 rows")
+
+
+LONG_PAGE = """---
+title: Long
+description: Names and sums without end.
+audience: testers
+owner: data team
+recipients: []
+---
+{% set long = query("select * from marts.long order by id") %}
+{% set empty = query("select * from marts.long where false") %}
+{% call part("Long") %}
+{% call tiles() %}
+{{ kpi("Revenue", long, "revenue_inr") }}
+{{ kpi("Name", long, "name") }}
+{% endcall %}
+{{ chart("Lying", long, x="name", y="balance_inr", kind="across", select="all") }}
+{% call pair() %}
+{{ chart("Standing", long, x="name", y="balance_inr") }}
+{{ chart("Lines", long, x="id", y="balance_inr", series="name", kind="line") }}
+{% endcall %}
+{{ chart("Nothing", empty, x="name", y="balance_inr") }}
+{{ table("Rows", long, totals=["revenue_inr"], filters=["name"]) }}
+{{ table("No rows", empty, totals=["revenue_inr"]) }}
+{{ heat("Map", long, row="name", column="id", value="balance_inr") }}
+{% endcall %}
+"""
+
+
+def test_browser_long_names_and_sums_fit(browser: Browser, tmp_path: Path) -> None:
+    """Names of a hundred letters and sums of crores fit a screen, a phone and paper, cut where a chart has no room."""
+    (tmp_path / "long.html.j2").write_text(LONG_PAGE, encoding="utf-8")
+    with Session(EngineLimits(memory="256MB", threads=1)) as session:
+        session.execute(f"""
+            create table marts.long as
+            select id, name, revenue_inr::decimal(38, 2) as revenue_inr, balance_inr::decimal(18, 2) as balance_inr
+            from (values
+                (1, 'Institute for {"Cardiothoracic and " * 5}Surgery', 99999999999999.99, 1200.5),
+                (2, '{"Donaudampfschifffahrt" * 5}', -99999999999.99, -800),
+                (3, 'שלום', 0.01, 3.5),
+                (4, 'x', null, null)
+            ) as given(id, name, revenue_inr, balance_inr)
+        """)
+        html = render(read_page(tmp_path / "long.html.j2"), session, make_context(), with_mail=False).html
+    (tmp_path / "long.html").write_text(html, encoding="utf-8")
+    with open_page(browser, tmp_path / "long.html") as page:
+        assert page.evaluate(WIDTH) <= 1280
+        assert spoilt_charts(page) == []
+        expect(figure(page, "no-rows").locator("tfoot")).to_have_count(0)
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 703, "height": 1000})
+        assert page.evaluate(WIDTH) <= 703
+        assert spoilt_charts(page) == []
+    with open_page(browser, tmp_path / "long.html", viewport={"width": 390, "height": 844}, is_mobile=True) as page:
+        assert page.evaluate(WIDTH) <= 390
+        assert spoilt_charts(page) == []

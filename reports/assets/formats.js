@@ -4,6 +4,7 @@ const ABSENT = "–";
 const NUMERIC = new Set(["money", "count", "number", "percent", "seconds", "bytes"]);
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const BARE_AMOUNT = /\b(INR|USD|EUR|GBP|JPY|AED|SGD|CHF|AUD|CAD) (-?\d+(?:\.\d+)?)(?!\d|[.,]\d)/g; // none whose digits are grouped
+const MOST_LETTERS = 28; // of a name beside or below a chart
 const writers = new Map();
 
 function isNumeric(format) {
@@ -43,7 +44,13 @@ function showBrief(value, format) {
   const day = () => showDate(value).replace(/ \d+$/, "");
   if (value !== null && format === "date") return day();
   if (value !== null && format === "instant") return day() + " " + value.slice(11, 16);
-  return show(value, format);
+  return shorten(show(value, format));
+}
+
+// A name as a chart has room for it.
+function shorten(name) {
+  const letters = [...name]; // not the halves of one
+  return letters.length <= MOST_LETTERS ? name : letters.slice(0, MOST_LETTERS - 1).join("").trimEnd() + "…";
 }
 
 function showNumber(text, format) {

@@ -25,6 +25,10 @@ function plainText(text) {
   return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 }
 
+function rawText(text) {
+  return text.replaceAll("&lt;", "<").replaceAll("&amp;", "&");
+}
+
 function axesOf(kind) {
   return kind === "across" ? ["y", "x"] : ["x", "y"];
 }
@@ -105,10 +109,15 @@ function faded(fill, paper) {
   return `rgb(${a.map((part, place) => Math.round(part * 0.35 + b[place] * 0.65)).join(", ")})`;
 }
 
-// The figure in the room there is: the lines its legend takes, and as many names; lying bars have room for all names.
+// The figure in the room there is: short names in its legend, the lines these take, and as many names below it.
 function fitted({ data, layout: { height, ...layout } }, kind, width) {
-  const tall = { ...layout, height: height + LEGEND_LINE * furtherLines(data, width) };
-  return kind === "across" ? { data, layout: tall } : thinned({ data, layout: tall }, width);
+  const named = data.map((trace) => ({ ...trace, name: plainText(shorten(rawText(trace.name))) }));
+  const xaxis = kind === "across" ? thinned(layout.xaxis, width - widthOf(layout.yaxis.ticktext)) : thinned(layout.xaxis, width);
+  return { data: named, layout: { ...layout, xaxis, height: height + LEGEND_LINE * furtherLines(named, width) } };
+}
+
+function widthOf(texts) {
+  return Math.max(0, ...texts.map((text) => text.length)) * LETTER_WIDTH;
 }
 
 // Lines of a legend beyond those that the figure has room for: plotly sets entries in columns of the widest.
@@ -120,10 +129,11 @@ function furtherLines(data, width) {
   return Math.max(0, Math.ceil(widths.length / columns) - Math.ceil(widths.length / LEGEND_COLUMNS));
 }
 
-function thinned({ data, layout }, width) {
-  const { tickvals, ticktext } = layout.xaxis;
-  const longest = Math.max(0, ...ticktext.map((text) => text.length)) * LETTER_WIDTH + BETWEEN;
-  const step = Math.ceil(tickvals.length / Math.max(2, Math.floor((width - EDGES) / longest))) || 1;
-  const kept = (texts) => texts.filter((_, place) => place % step === 0);
-  return { data, layout: { ...layout, xaxis: { ...layout.xaxis, tickvals: kept(tickvals), ticktext: kept(ticktext) } } };
+// The first name stays, or the axis' nought.
+function thinned(axis, width) {
+  const { tickvals, ticktext } = axis;
+  const step = Math.ceil(tickvals.length / Math.max(2, Math.floor((width - EDGES) / (widthOf(ticktext) + BETWEEN)))) || 1;
+  const first = Math.max(0, tickvals.indexOf(0));
+  const kept = (texts) => texts.filter((_, place) => (place - first) % step === 0);
+  return { ...axis, tickvals: kept(tickvals), ticktext: kept(ticktext) };
 }
