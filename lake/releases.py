@@ -118,7 +118,8 @@ def publish(session: Session, store: Store, publication: Publication, run: Run) 
     """Publishes tables in one commit and gives the new release; every other table stays as newest.
 
     Raises CommitConflict when another run has published one of these tables, or something they were made from, since
-    `publication.base`: then they must be built and gated again.
+    `publication.base`: then they must be built and gated again. So too when a person has held one of them meanwhile,
+    or, for a publication that itself holds or frees tables, others.
     """
     for _ in range(PUBLISH_ATTEMPTS):
         found = read_version(store, RELEASES)
@@ -181,7 +182,8 @@ def kept_versions(releases: Sequence[Release]) -> dict[str, set[int]]:
 
 
 def _check_still_true(publication: Publication, newest: Release | None) -> None:
-    """Raises CommitConflict when what the publication was built on has moved."""
+    """Raises CommitConflict when what the publication was built on has moved, or what a person holds."""
+    _check_holds(publication, newest)
     base = {} if publication.base is None else publication.base.tables
     present = {} if newest is None else newest.tables
     ours = {table.name for table in publication.tables}
@@ -195,6 +197,25 @@ def _check_still_true(publication: Publication, newest: Release | None) -> None:
                     f"{name} was published by another run while {table.name} was being built.",
                     cure="Run it again; nothing is lost.",
                 )
+
+
+def _check_holds(publication: Publication, newest: Release | None) -> None:
+    held = frozenset() if newest is None else newest.held
+    if publication.held is not None:
+        if held != (frozenset() if publication.base is None else publication.base.held):
+            raise CommitConflict(
+                "holds-moved",
+                f"Somebody else held or freed tables just now; held are now: {', '.join(sorted(held)) or 'none'}.",
+                cure="Look at `sluice release list`, then ask again.",
+            )
+        return
+    for table in publication.tables:
+        if newest is not None and table.name in held and table != newest.tables.get(table.name):
+            raise CommitConflict(
+                "inputs-moved",
+                f"{table.name} was held by release {newest.id} ({newest.reason}) while it was being built.",
+                cure="Run it again; nothing is lost.",
+            )
 
 
 def _as_read(table: ReleasedTable, name: str) -> int | None:

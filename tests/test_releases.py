@@ -75,6 +75,37 @@ def test_publishing_over_a_moved_table_or_input_is_refused(session, store):
 
 
 @both_at_length
+def test_what_is_held_while_it_is_built_is_not_published(session, store):
+    """A run that began before a rollback does not undo it, not even where the rollback changed no version."""
+    base = release(session, store, table(session, store, "raw.s", "select 1 as id"))
+    base = release(session, store, table(session, store, "marts.mine", "select 1 as id", {"raw.s": 1}), base=base)
+    mine = table(session, store, "marts.mine", "select 2 as id", {"raw.s": 1})
+    back = rollback(session, store, base.id, begin())
+    assert back.tables == base.tables
+    with pytest.raises(CommitConflict, match=r"marts\.mine was held by release 3 .* while it was being built"):
+        release(session, store, mine, base=base)
+    assert current_release(session, store) == back
+    resume(session, store, begin())
+    assert release(session, store, mine).tables["marts.mine"] == mine
+
+
+@both_at_length
+def test_of_two_who_hold_or_free_tables_at_once_none_undoes_the_other(session, store):
+    """Whoever holds or frees tables has seen what is held: else they are told, and look again."""
+    names = ("marts.a", "marts.b")
+    base = release(session, store, *(table(session, store, name, "select 1 as id") for name in names))
+    first, second = (Publication((base.tables[name],), base, 0, "restored", frozenset({name})) for name in names)
+    freeing = Publication((), base, 0, "resumed", frozenset())
+    publish(session, store, first, begin())
+    for late in (second, freeing):
+        with pytest.raises(CommitConflict, match=r"held are now: marts\.a"):
+            publish(session, store, late, begin())
+    newest = current_release(session, store)
+    assert newest is not None
+    assert newest.held == {"marts.a"}
+
+
+@both_at_length
 def test_publishers_at_once_lose_none_of_their_tables(session, store):
     """Two dozen publications from six threads all arrive."""
     tables = {f"marts.t{n}": table(session, store, f"marts.t{n}", f"select {n} as id") for n in range(24)}
