@@ -116,7 +116,7 @@ def _land_delivery(job: Job, plan: Plan, visit: Visit, delivery: Delivery) -> Ba
         sweep_commits(job.session, job.store, [visit.contract.source])
         batch = renewed(batch, find_batches(job.session, job.store, visit.contract.source))
     if is_landed(job.store, batch):
-        delivery.settle("landed", None)
+        _settle_landed(delivery)
         return None
     before = visit.known.get(batch.batch_id)
     if before is not None and _is_decided(before, visit.contract, job.run.id):
@@ -125,11 +125,11 @@ def _land_delivery(job: Job, plan: Plan, visit: Visit, delivery: Delivery) -> Ba
     try:
         record = land_batch(job, plan, batch)
     except SourceError as refusal:
-        if refusal.code != FILE_CHANGED:
+        if _is_decision(job, batch, refusal):
             delivery.settle("refused", refusal.message)
         raise
     if record is None:
-        delivery.settle("landed", None)
+        _settle_landed(delivery)
     else:
         delivery.settle(record.status, record.error)
     return record
@@ -161,7 +161,8 @@ def _try_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
     try:
         prepared = prepare(job.session, job.store, batch, job.run)
     except SourceError as error:
-        _refuse(job, batch, error)
+        if _is_decision(job, batch, error):
+            _set_aside(job, batch, "refused", error.message)
         raise
     show_candidate(job.session, prepared)
     gate = job.step(f"gate raw.{batch.contract.source}", gate_batch)(job, plan, prepared)
@@ -172,10 +173,19 @@ def _try_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
     return _set_aside(job, batch, "held", "; ".join(reasons))
 
 
-def _refuse(job: Job, batch: Batch, error: SourceError) -> None:
-    """Records a delivery that cannot be taken; one that was changed or taken away under our hands is not decided on."""
-    if error.code != FILE_CHANGED and is_kept(batch.receipt, job.store):
-        _set_aside(job, batch, "refused", error.message)
+def _settle_landed(delivery: Delivery) -> None:
+    """Tells a source that its delivery is in the lake already, by another run or an earlier one.
+
+    A batch that is known by its place in a series may have ended sooner in the other's hands: its source hears of that
+    from the lake's own position, when it is read on from there.
+    """
+    if not delivery.position:
+        delivery.settle("landed", None)
+
+
+def _is_decision(job: Job, batch: Batch, refusal: SourceError) -> bool:
+    """Says whether a refusal is of what was received: not when that was changed or taken away under our hands."""
+    return refusal.code != FILE_CHANGED and is_kept(batch.receipt, job.store)
 
 
 def _set_aside(job: Job, batch: Batch, status: BatchStatus, why: str) -> BatchRecord:

@@ -3,6 +3,7 @@
 import json
 import random
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -47,6 +48,30 @@ def when(kind: str, act) -> object:
             left.pop()()
 
     return observe
+
+
+def test_capture_confirms_no_more_than_what_has_landed(shop, database):
+    """A run that was cut off lands less than the next one has read meanwhile: what is more stays in the log."""
+    shop.land()
+    database.execute("insert into items values (1, 1, 1)")
+    judged, overtaken = threading.Event(), threading.Event()
+
+    def stand_still() -> None:
+        judged.set()
+        assert overtaken.wait(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(shop.land, observers=[when("batch-judged", stand_still)])
+        assert judged.wait(60)
+        database.execute(KILLED, "insert into items values (2, 2, 2), (3, 3, 3)")
+
+        def be_overtaken() -> None:
+            overtaken.set()
+            slow.exception()
+
+        shop.land(observers=[when("batch-judged", be_overtaken)])
+    shop.land()
+    assert shop.differs() == []
 
 
 def finished(child: WarmProcess) -> int | None:
