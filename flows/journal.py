@@ -26,5 +26,5 @@ def write_journal(job: Job, release: Release | None, standing: Collection[str] =
 
 def write_down(job: Job, session: Session) -> None:
     """Appends the run's events, and the batches of new raw commits, to their tables."""
-    sweep_commits(session, job.store, job.project.contracts())
+    sweep_commits(session, job.store, job.project.contracts(), with_former=True)
     write_events(session, job.store, job.run)

@@ -138,12 +138,14 @@ def record_decision(session: Session, store: Store, record: BatchRecord) -> Batc
     return record
 
 
-def sweep_commits(session: Session, store: Store, sources: Iterable[str]) -> int:
+def sweep_commits(session: Session, store: Store, sources: Iterable[str], *, with_former: bool = False) -> int:
     """Copies the batches of new raw commits into `ops.batches`, and gives how many there were.
 
+    `with_former` sweeps those sources, too, that landed when they had a contract: a run may have died in their midst.
     Two sweeps at once may copy a batch twice; the views count it once.
     """
     swept = swept_versions(session, store)
+    sources = sorted({*sources, *swept}) if with_former else sources
     found = [
         record
         for source in sources

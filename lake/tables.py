@@ -4,7 +4,7 @@ A commit adds files that DuckDB has already written into the table's folder. Wha
 invisible to every reader and swept by vacuum, so candidates cost one write, and a commit is one small log entry.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
 from urllib.parse import unquote
@@ -149,7 +149,7 @@ def transaction_of(store: Store, name: str, transaction: str, version: int | Non
     return None if table is None else table.transaction_version(transaction)
 
 
-def vacuum_table(store: Store, name: str, keep_versions: Sequence[int], keep_hours: int) -> int:
+def vacuum_table(store: Store, name: str, keep_versions: Collection[int], keep_hours: int) -> int:
     """Deletes files that none of the kept versions names and that are older than `keep_hours`; gives how many."""
     with _translated(name, store.uri):
         return len(

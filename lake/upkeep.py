@@ -1,6 +1,6 @@
 """Upkeep: small files joined, and files that nothing names any more deleted. Ledger, archive and kept releases stay."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from lake.engine import Session, scan_sql
@@ -32,13 +32,16 @@ def tidy(session: Session, store: Store, run: Run, *, keep_releases: int, keep_h
     """Joins the small files of tables that are only appended to, and vacuums every released table.
 
     Keeps every version that one of the newest `keep_releases` releases names or was made from, and every file younger
-    than `keep_hours`, so that a run in progress loses nothing.
+    than `keep_hours`, so that a run in progress loses nothing. Which these are is asked anew for each table: somebody
+    may roll back meanwhile.
     """
-    kept = kept_versions(list_releases(session, store)[-keep_releases:])
-    names = sorted({*kept, *APPENDED_TABLES, RELEASES})
+
+    def kept() -> dict[str, set[int]]:
+        return kept_versions(list_releases(session, store)[-keep_releases:])
+
     done = [
-        _tidy_table(session, store, found, sorted(kept.get(name, ())), keep_hours)
-        for name in names
+        _tidy_table(session, store, found, kept().get(name, set()), keep_hours)
+        for name in sorted({*kept(), *APPENDED_TABLES, RELEASES})
         if (found := read_version(store, name)) is not None
     ]
     for upkeep in done:
@@ -48,7 +51,7 @@ def tidy(session: Session, store: Store, run: Run, *, keep_releases: int, keep_h
 
 
 def _tidy_table(
-    session: Session, store: Store, found: TableVersion, versions: Sequence[int], keep_hours: int
+    session: Session, store: Store, found: TableVersion, versions: Collection[int], keep_hours: int
 ) -> Upkeep:
     small = [file for file in found.files if file.byte_count < SMALL_FILE_BYTES]
     is_many = found.name in APPENDED_TABLES and len(small) >= MANY_SMALL_FILES

@@ -30,11 +30,13 @@ from tests.conftest import FIRST_INSTANT
 from tests.landing_parts import HEADER, contract_with
 from tests.store_parts import as_next_run
 
-PROCESSES, STEPS, KILLED, FILES = 3, 90, 0.12, 12
+PROCESSES, STEPS, KILLED, FILES = 3, 100, 0.1, 4
 LIMITS = EngineLimits(memory="200MB", threads=1)
 LAX = contract_with(duplicates="latest-wins", drift="evolve")
 STRICT = replace(LAX, version="1.1.0", digest="strict", rules=())
 REGIONS = ("North", "South", "West", "")
+
+ASIDE = 0.4  # of the deliveries are held or refused
 
 Step = Iterator[None]
 
@@ -95,9 +97,9 @@ def land_file(world: World, session: Session, store: Store, batch: Batch, run: R
             prepared = prepare(session, store, batch, run)
             yield
             fate = world.chance.random()
-            if fate < 0.15 and not is_landed(store, batch):
+            if fate < ASIDE and not is_landed(store, batch):
                 yield
-                set_aside(session, store, batch, run, world.chance.choice(["held", "refused"]), "by chance")
+                set_aside(session, store, batch, run, world.chance.choice(["held", "held", "refused"]), "by chance")
                 return
             yield from count(world, store, prepared, run)
             sweep_commits(session, store, ["shop"])
@@ -116,6 +118,7 @@ def count(world: World, store: Store, prepared: PreparedBatch, run: Run) -> Step
 
 def admit(world: World, session: Session, store: Store) -> Step:
     record, run = world.choose(session, store, "held"), world.run()
+    yield
     if record is not None:
         prepared = judge(session, store, recall(session, store, world.contract(), record, run), run)
         yield
@@ -178,7 +181,7 @@ def release(world: World, session: Session, store: Store) -> Step:
 
 
 OPERATIONS: list[Callable[[World, Session, Store], Step]] = [
-    *(land, land, land, land, land, admit, refuse, reland, replay, replay, sweep, join, release)
+    *(land, land, land, admit, admit, admit, refuse, reland, reland, replay, replay, sweep, join, join, release)
 ]
 
 

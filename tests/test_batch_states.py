@@ -150,6 +150,19 @@ def test_who_admits_what_has_landed_meanwhile_lands_nothing(tmp_path, session, s
     assert balanced(session, store) == {batch.batch_id: (2, 1)}
 
 
+def test_what_landed_before_its_contract_was_renamed_is_in_the_ledger(tmp_path, session, store):
+    """A run that died before the ledger heard of its batch, and a contract that then lands elsewhere, lose no batch."""
+    run = begin()
+    for name, row in (("first.csv", GOOD), ("second.csv", GOOD.replace("a1", "a9"))):
+        assert sweep_commits(session, store, ["shop_v2"], with_former=True) == 0
+        batch = receive(tmp_path, name, row, run=run)
+        commit(store, prepare(session, store, batch, run), run)
+        if name == "first.csv":
+            sweep_commits(session, store, ["shop"])
+    assert sweep_commits(session, store, ["shop_v2"], with_former=True) == 1
+    assert len(balanced(session, store)) == 2
+
+
 def replayed(session: Session, store: Store, batch: Batch, contract: Contract) -> PreparedBatch:
     run = begin()
     made = make_replay(session, store, contract, find_batch(session, store, batch.batch_id), None, run)
