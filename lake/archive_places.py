@@ -3,12 +3,17 @@
 import os
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from lake.objects import Objects, is_object_uri
 from lake.table_versions import Store
+
+ARCHIVE = "_archive"
+PART = ".part"  # the ending of what is not yet whole
 
 
 class ArchivePlace(Protocol):
@@ -26,6 +31,10 @@ class ArchivePlace(Protocol):
         """Gives a local file of the bytes, brought into a folder if need be; raises FileNotFoundError without any."""
         ...
 
+    def forget_torn(self, before: datetime) -> int:
+        """Deletes what processes that died before an instant had written of bytes, not whole; gives how many."""
+        ...
+
 
 def open_archive(store: Store) -> ArchivePlace:
     """Gives the archive of a lake."""
@@ -36,7 +45,7 @@ def open_archive(store: Store) -> ArchivePlace:
 
 def archive_key(digest: str) -> str:
     """Gives where the bytes of a digest are kept, below the lake."""
-    return f"_archive/{digest[:2]}/{digest}.zst"
+    return f"{ARCHIVE}/{digest[:2]}/{digest}.zst"
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class FolderArchive:
     def put(self, digest: str, packed: Iterable[bytes]) -> None:
         target = self.lake / archive_key(digest)
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
+        part = target.with_name(f"{target.name}.{secrets.token_hex(8)}{PART}")
         try:
             with part.open("wb") as out:
                 out.writelines(packed)
@@ -67,6 +76,15 @@ class FolderArchive:
         if not source.exists():
             raise FileNotFoundError(source)
         return source
+
+    def forget_torn(self, before: datetime) -> int:
+        count = 0
+        for path in (self.lake / ARCHIVE).glob(f"*/*{PART}"):
+            with suppress(FileNotFoundError):  # its writer is alive, and done
+                if path.stat().st_mtime < before.timestamp():
+                    path.unlink()
+                    count += 1
+        return count
 
 
 @dataclass(frozen=True)
@@ -89,3 +107,6 @@ class BucketArchive:
         if tag is None:
             raise FileNotFoundError(digest)
         return target
+
+    def forget_torn(self, before: datetime) -> int:  # noqa: ARG002 - the store forgets them by itself
+        return 0

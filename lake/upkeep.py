@@ -2,7 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
+from lake.archive_places import ARCHIVE, open_archive
 from lake.engine import Session, scan_sql
 from lake.errors import CommitConflict
 from lake.ledger import BATCHES, EVENTS
@@ -33,7 +35,7 @@ def tidy(session: Session, store: Store, run: Run, *, keep_releases: int, keep_h
 
     Keeps every version that one of the newest `keep_releases` releases names or was made from, and every file younger
     than `keep_hours`, so that a run in progress loses nothing. Which these are is asked anew for each table: somebody
-    may roll back meanwhile.
+    may roll back meanwhile. What a killed process left of an archived file, not whole, goes by the same age.
     """
 
     def kept() -> dict[str, set[int]]:
@@ -44,6 +46,9 @@ def tidy(session: Session, store: Store, run: Run, *, keep_releases: int, keep_h
         for name in sorted({*kept(), *APPENDED_TABLES, RELEASES})
         if (found := read_version(store, name)) is not None
     ]
+    torn = open_archive(store).forget_torn(run.started_at - timedelta(hours=keep_hours))
+    if torn:
+        run.note("archive-tidied", ARCHIVE, torn)
     for upkeep in done:
         if upkeep.is_compacted or upkeep.deleted_files:
             run.note("table-tidied", upkeep.name, upkeep.deleted_files, is_compacted=upkeep.is_compacted)

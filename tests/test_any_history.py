@@ -30,13 +30,13 @@ from tests.conftest import FIRST_INSTANT
 from tests.landing_parts import HEADER, contract_with
 from tests.store_parts import as_next_run
 
-PROCESSES, STEPS, KILLED, FILES = 3, 100, 0.1, 4
+PROCESSES, STEPS, KILLED, FILES = 3, 100, 0.1, 10
 LIMITS = EngineLimits(memory="200MB", threads=1)
 LAX = contract_with(duplicates="latest-wins", drift="evolve")
 STRICT = replace(LAX, version="1.1.0", digest="strict", rules=())
 REGIONS = ("North", "South", "West", "")
 
-ASIDE = 0.4  # of the deliveries are held or refused
+ASIDE = 0.5  # of the deliveries are held or refused
 
 Step = Iterator[None]
 
@@ -56,7 +56,7 @@ class World:
     def run(self) -> Run:
         """Begins a run on a machine whose clock may be hours behind the others, and may stand still."""
         self.instant += timedelta(seconds=1)
-        now = self.instant - timedelta(seconds=self.chance.choice([0, 0, 5, 7200]))
+        now = self.instant - timedelta(seconds=self.chance.choice([0, 5, 7200]))
         return begin_run("tester", clock=lambda: now)
 
     def contract(self) -> Contract:
@@ -102,7 +102,6 @@ def land_file(world: World, session: Session, store: Store, batch: Batch, run: R
                 set_aside(session, store, batch, run, world.chance.choice(["held", "held", "refused"]), "by chance")
                 return
             yield from count(world, store, prepared, run)
-            sweep_commits(session, store, ["shop"])
             return
         batch = another_attempt(batch, run)
 
@@ -143,7 +142,6 @@ def reland(world: World, session: Session, store: Store) -> Step:
 
 
 def replay(world: World, session: Session, store: Store) -> Step:
-    sweep_commits(session, store, ["shop"])
     record, run = world.choose(session, store, "landed"), world.run()
     if record is not None:
         batch = make_replay(session, store, world.contract(), record, None, run)
@@ -181,7 +179,7 @@ def release(world: World, session: Session, store: Store) -> Step:
 
 
 OPERATIONS: list[Callable[[World, Session, Store], Step]] = [
-    *(land, land, land, admit, admit, admit, refuse, reland, reland, replay, replay, sweep, join, join, release)
+    *(land, land, land, land, admit, admit, admit, refuse, reland, reland, replay, replay, sweep, sweep, join, release)
 ]
 
 
@@ -286,7 +284,7 @@ def check_history(folder: Path, seed: int) -> None:
         check(world)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 8])
 def test_any_history_leaves_raw_and_ledger_agreed(tmp_path, seed) -> None:
     """Whatever was landed, held, replayed, joined, rolled back or killed: every record is counted once."""
     check_history(tmp_path / "world", seed)

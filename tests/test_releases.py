@@ -1,9 +1,12 @@
 """Releases: readers see one whole state; publishing, rolling back and tidying lose nothing."""
 
+import os
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from lake.archive_places import archive_key, open_archive
 from lake.catalogue import restricted_of, show_release, write_catalogue
 from lake.differences import diff_releases
 from lake.engine import EngineLimits, Session
@@ -20,6 +23,7 @@ from lake.releases import (
     rollback,
 )
 from lake.staged_files import stage_files
+from lake.table_versions import Store
 from lake.tables import commit_files, read_version
 from lake.upkeep import tidy
 from tests.landing_parts import HEADER, SHOP, begin, contract_with, land
@@ -197,6 +201,21 @@ def test_tidying_keeps_what_kept_releases_name(session, store):
     assert newest is not None
     show_release(session, store, newest, restricted_of([]))
     assert session.rows("from marts.a") == [(3,)]
+
+
+def test_tidying_forgets_what_was_archived_in_part(tmp_path):
+    """What a killed process left in the archive goes when no run can be at it any more; what is whole stays."""
+    store = Store(str(tmp_path / "lake"), {})
+    archive = open_archive(store)
+    archive.put("ab12", [b"whole"])
+    whole = tmp_path / "lake" / archive_key("ab12")
+    old, new = (whole.with_name(f"cd34.zst.{name}.part") for name in ("old", "new"))
+    for path, age in ((old, timedelta(hours=25)), (new, timedelta(hours=1))):
+        path.write_bytes(b"half")
+        os.utime(path, ((datetime.now(UTC) - age).timestamp(),) * 2)
+    with Session(EngineLimits()) as session:
+        tidy(session, store, begin(), keep_releases=1, keep_hours=24)
+    assert sorted(whole.parent.iterdir()) == sorted([whole, new])
 
 
 @both
