@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lake.contract import Contract
 from lake.engine import EngineLimits, Session, scan_sql
 from lake.releases import ReleasedTable
 from lake.staged_files import stage_files
@@ -122,4 +123,23 @@ def sales(*rows: tuple[str, str | None, str, float]) -> str:
     return (
         "select order_id, cast(sold_at as timestamptz) as sold_at, region, cast(revenue as decimal(14,2)) as revenue"
         f" from (values {values}) as rows (order_id, sold_at, region, revenue)"
+    )
+
+
+def raw_of_demo(session: Session, contract: Contract) -> None:
+    """Makes the raw table of a source from the good rows of `demo_<source>`, as if they had landed in one batch."""
+    source = contract.source
+    typed = ", ".join(
+        f"cast(coalesce(cast({column.name} as varchar), {column.default or 'null'}::varchar) as {column.sql_type})"
+        f" as {column.name}"
+        for column in contract.columns
+    )
+    session.execute(
+        f"""
+        create or replace table raw.{source} as
+        select {typed}, 'run-1' as _run_id, '{source}-1' as _batch_id,
+            timestamptz '2026-01-02 00:00:00+00' as _ingested_at, '{source}' as _source, _line + 2 as _line,
+            '{source}:' || _line as _record_id,
+        from demo_{source} where _fault in ('none', 'repeat')
+        """
     )

@@ -20,6 +20,7 @@ from lake.run import begin_run
 from lake.settings import Settings
 from sql.models import find_models, upstream
 from sql.parameters import bind_parameters
+from tests.model_parts import raw_of_demo
 
 ROOT = Path(__file__).parents[1]
 MARTS = ("leave_summary", "incident_summary", "incidents_open", "expense_summary", "monthly_spend", "locum_summary")
@@ -114,21 +115,7 @@ def fill_raw(session: Session, rows: int = ROWS) -> dict[str, Planted]:
     made = plant_all(session, people_tables(rows), session.scratch / "inbox", seed=SEED)
     contracts = open_project(ROOT).contracts()
     for source in SOURCES:
-        columns = contracts[source].columns
-        defaults = ", ".join(
-            f"cast(coalesce(cast({column.name} as varchar), {column.default or 'null'}::varchar) as {column.sql_type})"
-            f" as {column.name}"
-            for column in columns
-        )
-        session.execute(
-            f"""
-            create or replace table raw.{source} as
-            select {defaults}, 'run-1' as _run_id, '{source}-1' as _batch_id,
-                timestamptz '2026-01-02 00:00:00+00' as _ingested_at, '{source}' as _source, _line + 2 as _line,
-                '{source}:' || _line as _record_id,
-            from demo_{source} where _fault in ('none', 'repeat')
-            """
-        )
+        raw_of_demo(session, contracts[source])
     holidays = literal(str(ROOT / "sql/reference/holidays.csv"))
     session.execute(f"create or replace table reference.holidays as from read_csv({holidays})")
     return {planted.source: planted for planted in made}
