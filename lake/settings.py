@@ -82,7 +82,9 @@ class Settings(StoreSettings):
     requests_per_minute: int = Field(default=30_000, ge=1, description="What a key may send, unless it says otherwise.")
     rows_per_minute: int = Field(default=3_000_000, ge=1, description="The same in rows.")
     body_seconds: float = Field(
-        default=30.0, gt=0, description="How long a posted body may pause, and take; a large one may take longer."
+        default=30.0,
+        gt=0,
+        description="How long a request's head may take, and a body pause or take; a large one longer.",
     )
 
     @field_validator("memory_limit")

@@ -144,6 +144,14 @@ def test_service_waits_for_no_head_for_ever(service: Served) -> None:
         assert silent.told() == b""
 
 
+def test_service_waits_for_no_refused_body_for_ever(service: Served) -> None:
+    """A body that goes on after it was refused does so for a while only."""
+    head = b"POST /v1/nowhere HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+    with lines(service, [head, head + b"0\r\nX-A: b"]) as opened:
+        for line in opened:
+            assert line.told().startswith(b"HTTP/1.1 404 "), line
+
+
 def test_service_takes_no_endless_head(service: Served) -> None:
     """A head without end is refused, whether it is one header, many, or headers behind a chunked body."""
     chunked = b"POST /v1/visits HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
@@ -165,10 +173,7 @@ def test_service_serves_beside_very_many_connections(tmp_path: Path) -> None:
     """However many connections are open and idle, files can be opened and whoever comes is served."""
     with served(make_project(tmp_path), limits=allow_few_files) as service, ExitStack() as stack:
         idle = [stack.enter_context(socket.create_connection(place_of(service), timeout=30)) for _ in range(400)]
-        with httpx.Client(timeout=30) as client:
-            for number in range(3):
-                assert client.post(f"{service.url}/v1/visits", json=[row(number)]).status_code == 202
-                idle += [
-                    stack.enter_context(socket.create_connection(place_of(service), timeout=30)) for _ in range(50)
-                ]
+        for number in range(3):
+            assert service.post([row(number)]).status_code == 202
+            idle += [stack.enter_context(socket.create_connection(place_of(service), timeout=30)) for _ in range(50)]
         assert upload(service, "a.csv", CSV).status_code == 202

@@ -24,6 +24,7 @@ class BoundedConnection(HttpToolsProtocol):
     most = 1_000
     waits_since: float | None = None  # by the loop's clock; None while a request is at work
     _head_bytes = 0
+    _is_in_head = False
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -40,17 +41,17 @@ class BoundedConnection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Takes bytes; those of a head that is not whole yet are counted."""
-        was_waiting = self._timer is not None and self._head_bytes > 0
+        was_in_head = self._is_in_head
         super().data_received(data)
-        if self._timer is not None and not self.transport.is_closing():
-            self._head_bytes += len(data) if was_waiting else 1
+        if was_in_head and self._is_in_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
                 self.send_400_response("The head of the request is too large.")
 
     def on_message_begin(self) -> None:
         """Begins a head."""
         super().on_message_begin()
-        self._head_bytes = 0
+        self._head_bytes, self._is_in_head = 0, True
         if self._timer is None:
             self._wait()
 
@@ -64,13 +65,17 @@ class BoundedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begins the request."""
         self._wait_no_more()
+        self._is_in_head = False
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """Says that nothing is at work; uvicorn itself closes what stays idle."""
+        """Waits for the rest of a body that was refused; where there is none, uvicorn itself closes what stays idle."""
         super().on_response_complete()
-        if self._timer is None and self.cycle.response_complete:  # else the next request is at work already
-            self.waits_since = self.loop.time()
+        if self._timer is not None or not self.cycle.response_complete:  # the next request has begun
+            return
+        if self.cycle.more_body:
+            self._wait()
+        self.waits_since = self.loop.time()
 
     def _wait(self) -> None:
         self.waits_since = self.loop.time()
@@ -83,7 +88,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._timer = None
 
     def _end(self) -> None:
-        if self._head_bytes:
+        if self._is_in_head:
             self.transport.write(TOO_LATE)
         self.transport.close()
 
