@@ -51,13 +51,12 @@ class ComparisonView {
     const lines = this.lines();
     const changed = lines.filter((line) => line.change);
     const wanted = this.part("changed").checked ? changed : lines;
-    const size = rowsAtOnce(this, wanted.length);
-    const first = this.page * size;
+    const { page, size } = windowOf(this, wanted.length);
     this.part("summary").textContent = this.isAlone ? ALONE : `${changed.length} of ${lines.length} differ`;
-    const made = wanted.slice(first, first + size).map((line) => this.row(line));
+    const made = wanted.slice(page * size, (page + 1) * size).map((line) => this.row(line));
     this.part("table").tBodies[0].replaceChildren(...made);
-    fillPager(this.part("pager"), { page: this.page, size, count: wanted.length, title: this.spec.title }, (page) => {
-      this.page = page;
+    fillPager(this.part("pager"), { page, size, count: wanted.length, title: this.spec.title }, (next) => {
+      this.page = next;
       this.refresh();
     });
   }

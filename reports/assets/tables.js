@@ -76,16 +76,14 @@ class TableView {
 
   refresh() {
     const rows = this.matching();
-    const size = rowsAtOnce(this, rows.length);
-    this.page = Math.min(this.page, Math.max(0, Math.ceil(rows.length / size) - 1));
-    const first = this.page * size;
-    const shown = rows.slice(first, first + size);
+    const { page, size } = windowOf(this, rows.length);
+    const shown = rows.slice(page * size, (page + 1) * size);
     const made = shown.map((row) => element("tr", {}, ...this.spec.columns.map((column, place) => cellFor(row[this.places[place]], column, this.target(row, column)))));
     this.table.tBodies[0].replaceChildren(...(made.length ? made : [this.nothing()]));
     this.root.querySelector('[data-role="narrowed"]').textContent = this.picks.wordsFor(this.spec);
     this.fillFoot(rows);
-    fillPager(this.pager, { page: this.page, size, count: rows.length, title: this.spec.title }, (page) => {
-      this.page = page;
+    fillPager(this.pager, { page, size, count: rows.length, title: this.spec.title }, (wanted) => {
+      this.page = wanted;
       this.refresh();
     });
   }
@@ -134,8 +132,10 @@ class TableView {
 
 const PAPER_ROWS = 40; // a table of no more is printed whole
 
-function rowsAtOnce({ spec, onPaper }, count) {
-  return onPaper && count <= PAPER_ROWS ? PAPER_ROWS : spec.page_rows;
+// The page of a table that is shown, no further than there are rows; paper leaves the reader's page as it was.
+function windowOf({ spec, onPaper, page }, count) {
+  const size = onPaper && count <= PAPER_ROWS ? PAPER_ROWS : spec.page_rows;
+  return { size, page: Math.min(page, Math.max(0, Math.ceil(count / size) - 1)) };
 }
 
 function fillPager(pager, { page, size, count, title }, go) {
