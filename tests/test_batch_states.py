@@ -185,20 +185,29 @@ def test_a_replay_lands_once_and_may_come_again_when_it_came_to_nothing(tmp_path
     assert sorted(balanced(session, store).values()) == [(1, 1), (2, 1)]
 
 
+WIDER = contract_with(columns=tuple(replace(each, enum=()) for each in SHOP.columns), version="1.1.0")
+
+
+def land_and_replay(session: Session, store: Store, folder: Path) -> PreparedBatch:
+    """Lands three records of which two are bad, and replays them under a contract that takes one of the two."""
+    run = begin()
+    batch = receive(folder, "in.csv", GOOD, "a3,2024-01-05,West,1,1.00,\n", BAD, run=run)
+    commit(store, prepare(session, store, batch, run), run)
+    sweep_commits(session, store, ["shop"])
+    made = replayed(session, store, batch, WIDER)
+    commit(store, made, run)
+    sweep_commits(session, store, ["shop"])
+    return made
+
+
 def test_a_replay_can_be_landed_again_and_what_it_settled_stays_settled(tmp_path, session, store):
     """A replay is JSON lines, whatever its source delivers, and says again which records it has put right."""
     run = begin()
-    batch = receive(tmp_path, "in.csv", GOOD, "a3,2024-01-05,West,1,1.00,\n", BAD, run=run)
-    commit(store, prepare(session, store, batch, run), run)
-    sweep_commits(session, store, ["shop"])
-    wider = contract_with(columns=tuple(replace(each, enum=()) for each in SHOP.columns), version="1.1.0")
-    first = replayed(session, store, batch, wider)
-    commit(store, first, run)
-    sweep_commits(session, store, ["shop"])
+    first = land_and_replay(session, store, tmp_path)
     settled = f"select line, replayed_at is not null from ({quarantine_view_sql(store)}) order by line"
     assert session.rows(settled) == [(3, True), (4, False)]
     record = find_batch(session, store, first.batch.batch_id)
-    commit(store, judge_again(session, store, recall(session, store, wider, record, run), run), run)
+    commit(store, judge_again(session, store, recall(session, store, WIDER, record, run), run), run)
     sweep_commits(session, store, ["shop"])
     settled = f"select line, replayed_at is not null from ({quarantine_view_sql(store)}) order by line"
     assert session.rows(settled) == [(3, True), (4, False)]
@@ -208,15 +217,10 @@ def test_a_replay_can_be_landed_again_and_what_it_settled_stays_settled(tmp_path
 def test_a_replay_is_carried_over_to_another_versions_table(tmp_path, session, store):
     """Mended records are carried as the others are, and the records that they put right are settled there, too."""
     run = begin()
-    batch = receive(tmp_path, "in.csv", GOOD, "a3,2024-01-05,West,1,1.00,\n", BAD, run=run)
-    commit(store, prepare(session, store, batch, run), run)
-    sweep_commits(session, store, ["shop"])
-    wider = contract_with(columns=tuple(replace(each, enum=()) for each in SHOP.columns), version="1.1.0")
-    commit(store, replayed(session, store, batch, wider), run)
-    sweep_commits(session, store, ["shop"])
-    second = replace(SHOP, source="shop_v2", version="2.0.0", columns=wider.columns[:2] + SHOP.columns[2:])
+    land_and_replay(session, store, tmp_path)
+    second = replace(SHOP, source="shop_v2", version="2.0.0", columns=WIDER.columns[:2] + SHOP.columns[2:])
     for record in find_batches(session, store, "shop"):
-        contract = second if record.kind == "file" else replace(wider, source="shop_v2")
+        contract = second if record.kind == "file" else replace(WIDER, source="shop_v2")
         commit(store, prepare(session, store, recall(session, store, contract, record, run), run), run)
     sweep_commits(session, store, ["shop_v2"])
     assert raw_rows(store, "sale_id, _line", "shop_v2") == raw_rows(store, "sale_id, _line")
