@@ -395,7 +395,7 @@ def random_bytes(size: int) -> bytes:
 
 @pytest.mark.soak
 def test_s3_archive_takes_a_large_file_in_little_memory(tmp_path: Path, s3_endpoint: str) -> None:
-    """A file of 300 MB is archived and brought back by a process that grows by far less."""
+    """A file of 220 MB is archived and brought back by a process that grows by far less."""
     folder = tmp_path / "settings"
     make_store(s3_endpoint, folder)
     code = """
@@ -407,7 +407,7 @@ from lake.sources.delivery import Delivery
 folder = Path(sys.argv[1])
 block = secrets.token_bytes(1 << 20)
 with (folder / "big").open("wb") as out:
-    for number in range(300):
+    for number in range(220):
         out.write(number.to_bytes(8, "big") + block[number:] + block[:number])
 store, delivery = Settings.read(folder).store, Delivery("big", folder / "big", "csv")
 receipt = receive(delivery)
