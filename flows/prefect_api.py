@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-ANSWER_SECONDS = 1.0
+ANSWER_SECONDS = 5.0  # where nobody listens the answer is there at once; a server at work may take its time
 CONNECTIONS = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
 ANSWERS_OF_AN_API = (200, 401, 403)  # with a password set, the health route may want it too
 

@@ -17,6 +17,7 @@ from lake.errors import SettingsError
 
 HOST = "127.0.0.1"
 USUAL_PORT = 4200
+ASK_SECONDS = 1.0  # of who holds a port: enough for one that is well
 START_SECONDS = 120.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.2
@@ -78,7 +79,7 @@ def find_place(project: Path, port: int | None) -> Place:
         try:
             probe.bind((HOST, wanted))
         except OSError as error:
-            who = "a Prefect server" if answers(f"http://{HOST}:{wanted}/api") else "another program"
+            who = "a Prefect server" if answers(f"http://{HOST}:{wanted}/api", ASK_SECONDS) else "another program"
             raise SettingsError(
                 "port-taken",
                 f"Port {wanted} is taken by {who}.",

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import yaml
 
-from flows.prefect_api import find_api
+from flows.prefect_api import configured_api
 from lake.demo.commerce import commerce_tables
 from tests.commerce_parts import ROOT, make_project
 from tests.commerce_parts import deliver as deliver_tables
@@ -91,9 +91,10 @@ class Served:
 
     def api(self, path: str, body: dict[str, object] | None = None) -> Any:
         """What the server answers: to a question, or to something told."""
-        address = f"{find_api(self.shop, {})}/{path}"
+        address = f"{configured_api(self.shop, {})}/{path}"
         for _ in range(BUSY_TRIES):
-            answer = httpx.get(address) if body is None else httpx.post(address, json=body)
+            method = "GET" if body is None else "POST"
+            answer = httpx.request(method, address, json=body, timeout=READY_SECONDS)
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 break
             time.sleep(0.5)  # its database is busy
@@ -164,7 +165,7 @@ def test_prefect_flows_run_by_hand_is_in_the_history(served: Served) -> None:
     ran = served.call("-m", "flows", "run", "daily_orders")
 
     assert ran.returncode == 0, ran.stderr
-    assert f"in the history of {find_api(served.shop, {})}" in ran.stderr
+    assert f"in the history of {configured_api(served.shop, {})}" in ran.stderr
     names = {run["name"].rpartition(" 20")[0] for run in served.api("flow_runs/filter", {})}
     assert {"daily_orders", "daily"} <= names
     assert "land orders" in {run["name"] for run in served.api("task_runs/filter", {})}
@@ -211,7 +212,7 @@ def test_prefect_flows_step_is_retried_when_its_source_fails(served: Served, tmp
 
 def test_prefect_flows_sweep_ends_what_was_left_running(served: Served) -> None:
     """A run nobody runs any more is marked Crashed, and of missed scheduled runs the newest stays."""
-    api = find_api(served.shop, {})
+    api = configured_api(served.shop, {})
     assert api is not None
     script = f"""
 from datetime import UTC, datetime, timedelta
@@ -283,7 +284,7 @@ def test_prefect_flows_missed_schedule_catches_up_once(served: Served, tmp_path:
     script = tmp_path / "catch_up.py"
     script.write_text(CATCH_UP, encoding="utf-8")
 
-    ran = served.call(str(script), find_api(served.shop, {}) or "")
+    ran = served.call(str(script), configured_api(served.shop, {}) or "")
 
     assert ran.stdout.splitlines() == ["due True True", "newer True True", "state COMPLETED Skipped"], ran.stderr
 
