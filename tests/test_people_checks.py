@@ -156,8 +156,9 @@ def good() -> Iterator[Session]:
             session.execute(f"insert into ops.ingestion_log values ('{source}', '{source}-1', 'landed', {values})")
         show_figures(session)
         session.execute("create schema kept")
-        for name in tables():
-            session.execute(f"create table kept.{name.replace('.', '_')} as from {name}")
+        for name in tables():  # in one order always: what is damaged is told by its place
+            session.execute(f"create table kept.{name.replace('.', '_')} as from {name} order by all")
+            restore(session, name)
         yield session
 
 
@@ -166,7 +167,12 @@ def session(good: Session) -> Iterator[Session]:
     """The good session, made good again afterwards."""
     yield good
     for name in tables():
-        good.execute(f"drop table {name}; create table {name} as from kept.{name.replace('.', '_')}")
+        restore(good, name)
+
+
+def restore(session: Session, name: str) -> None:
+    """Makes a table as it was kept."""
+    session.execute(f"drop table {name}; create table {name} as from kept.{name.replace('.', '_')}")
 
 
 def show_figures(session: Session) -> None:
