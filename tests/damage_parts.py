@@ -21,7 +21,7 @@ def copy_lake(session: Session, lake_file: Path, tables: Sequence[str]) -> None:
     """Makes plain tables of a lake's tables and views in a session, to be damaged, and a pristine copy of each."""
     session.execute(f"attach '{lake_file}' as finished (read_only); create schema pristine")
     for name in (*tables, *OPERATIONS):
-        session.execute(f"create table pristine.{name.replace('.', '__')} as from finished.{name}")
+        session.execute(f"create table pristine.{name.replace('.', '__')} as from finished.{name} order by all")
     session.execute("detach finished")
     mend(session, (*tables, *OPERATIONS))
 
