@@ -1,9 +1,6 @@
 """The spool: what was acknowledged is there, once, whatever was torn, killed, full or repeated."""
 
 import shutil
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,20 +8,15 @@ from pathlib import Path
 import pytest
 
 from lake.errors import SettingsError, SourceError
-from lake.odcs.reader import read_contract
 from lake.receiving.bodies import split_body
 from lake.receiving.frames import Head, encode_frame, read_frames, read_heads
 from lake.receiving.register import KEPT_DAYS, opened_register
 from lake.receiving.segments import SegmentWriter
 from lake.receiving.source import pushed_deliveries
-from lake.receiving.spool import Kept, Post, Spool
-from lake.run import system_clock
+from lake.receiving.spool import Kept, Post
 from lake.sources.delivery import Delivery
-from lake.sources.visit import Visit
-from tests.landing_parts import visit
+from tests.receiving_parts import SOURCE, keep, pushed, segments, spooling, taken
 from tests.service_parts import make_project
-
-SOURCE = "visits"
 
 
 @pytest.fixture
@@ -35,39 +27,6 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def folder(project: Path) -> Path:
     return project / "spool"
-
-
-@contextmanager
-def spooling(folder: Path, **options) -> Iterator[Spool]:
-    spool = Spool(folder, system_clock, **options)
-    try:
-        yield spool
-    finally:
-        spool.close()
-
-
-def keep(spool: Spool, *rows: str, key: str = "", body: str = "") -> Kept:
-    return spool.keep(Post(SOURCE, [each.encode() for each in rows], key, body)).result(10)
-
-
-def pushed(project: Path) -> Visit:
-    contract = read_contract(project / "lake" / "contracts" / "visits.yaml")
-    assert contract.pushed is not None
-    return replace(visit(contract.at(contract.pushed), project), spool=project / "spool", pause=threading.Event().wait)
-
-
-def taken(project: Path, fate: str | None = "landed") -> list[str]:
-    """The rows a landing is given, which it lets go of as landed, or (None) not at all, as if it were killed."""
-    found: list[str] = []
-    for delivery in pushed_deliveries(pushed(project)):
-        found += delivery.path.read_text().splitlines()
-        if fate is not None:
-            delivery.settle(fate, None)
-    return found
-
-
-def segments(folder: Path, ending: str = "") -> list[Path]:
-    return sorted((folder / SOURCE / "segments").glob(f"[!.]*{ending}"))
 
 
 def test_receiving_rows_are_handed_over_once_and_in_order(project: Path, folder: Path) -> None:

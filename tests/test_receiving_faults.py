@@ -22,8 +22,8 @@ from lake.receiving.whereabouts import find_waiting
 from lake.run import system_clock
 from lake.table_versions import Store
 from tests.landing_parts import SHOP, land
+from tests.receiving_parts import SOURCE, keep, segments, spooling, taken
 from tests.service_parts import make_project
-from tests.test_receiving import SOURCE, keep, segments, spooling, taken
 
 MOST_BYTES = 10 << 20
 
