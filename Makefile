@@ -53,7 +53,7 @@ types:
 test: check ## Every check and the tests
 	$(PYTEST) --dist loadscope -m "not soak"
 
-soak: setup ## The long crash, race and property tiers
+soak: setup ## The long crash, race and property tiers (CHANCE=fresh: chances nobody has drawn before)
 	$(PYTEST) --dist load --maxschedchunk 1 -m soak
 
 ci: check ## What a build machine runs: every check, and all tests side by side

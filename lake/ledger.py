@@ -169,13 +169,21 @@ def swept_versions(session: Session, store: Store) -> Mapping[str, int]:
     return store.opened.swept[1]
 
 
-def first_landed_at(session: Session, store: Store, source: str, batch_id: str) -> datetime | None:
-    """Gives when the first landing of a batch began, None of one that never landed."""
+def first_landed_at(session: Session, store: Store, raw: TableVersion, batch_id: str) -> datetime | None:
+    """Gives when the first landing of a batch in a raw table began, None of one that had not landed by that version.
+
+    The commits that no sweep has copied yet are looked at, too: whoever made them may be dead, or at it.
+    """
+    source = raw.name.removeprefix("raw.")
+    swept = swept_versions(session, store).get(source, -1)
     landed = f"select * from ({batches_sql(store)}) where status = 'landed' and source = ? and batch_id = ?"
     found: datetime | None = session.value(
         f"select arg_min(started_at, table_version) from ({landed})", [source, batch_id]
     )
-    return found
+    if found is not None:
+        return found
+    newer = map(from_commit, log_entries(store, raw.name, range(swept + 1, raw.version + 1)))
+    return next((record.started_at for record in newer if record and record.batch_id == batch_id), None)
 
 
 def batches_sql(store: Store) -> str:

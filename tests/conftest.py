@@ -10,6 +10,7 @@ import pytest
 from lake.engine import EngineLimits, Session
 from lake.run import Run, begin_run
 from lake.table_versions import Store
+from tests.chance import settle_hypothesis
 from tests.postgres_parts import Cluster, Database, serving_postgres
 from tests.store_parts import make_store, serving_s3
 
@@ -23,6 +24,8 @@ LONGEST_FIRST = (
     *("test_commerce_totals", "test_platform_alerts", "test_postgres", "test_releases", "test_relanding"),
 )
 FIRST_INSTANT = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
+
+settle_hypothesis()
 
 
 @pytest.hookimpl(trylast=True)

@@ -135,6 +135,25 @@ def test_a_batch_landed_again_keeps_its_place_among_the_others(tmp_path, session
         assert raw_rows(store, "_ingested_at, price_eur") == before
 
 
+def test_a_batch_landed_again_keeps_its_place_though_the_ledger_has_not_heard_of_it(tmp_path, session, store):
+    """Held, admitted by another who has not told the ledger yet, then landed again: it stays where it was admitted."""
+    contract, batches = contract_with(duplicates="latest-wins"), []
+    for price in ("1.00", "2.00"):
+        run, row = begin(), f"a1,2024-01-05,North,3,{price},x\n"
+        batches.append(receive(tmp_path, f"{price}.csv", row, run=run, contract=contract))
+        prepared = prepare(session, store, batches[-1], run)
+        if price == "1.00":
+            set_aside(session, store, batches[0], run, "held", "by chance")
+            held = find_batch(session, store, batches[0].batch_id)
+        commit(store, prepared, run)
+    before = raw_rows(store, "_ingested_at, price_eur")
+    again = recall(session, store, contract, held, begin())
+    commit(store, judge_again(session, store, again, run), run)
+    assert raw_rows(store, "_ingested_at, price_eur") == before
+    sweep_commits(session, store, ["shop"])
+    assert [f"{price}" for _, price in sorted(before)] == ["1.00", "2.00"]
+
+
 def test_who_admits_what_has_landed_meanwhile_lands_nothing(tmp_path, session, store):
     """Two people who admit one batch: the second is told, and the ledger says what the first has landed."""
     run = begin()

@@ -145,7 +145,7 @@ def check_fields(content: bytes, rows: list[list[str]], delimiter: str) -> None:
         }
 
 
-FEW = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 
 

@@ -18,14 +18,14 @@ from lake.formats.messages import ASIDE
 from lake.formats.opening import open_reading
 from lake.formats.reading import Located, Reading
 from lake.landing.batch import RECORD_ID_DIGITS, Batch, PreparedBatch, begun_after, raw_name
-from lake.landing.committing import expect_new
+from lake.landing.committing import expect_new, landing_of
 from lake.landing.drift import Drift
 from lake.landing.duplicates import find_duplicates
 from lake.landing.promises import promise_of, to_property
 from lake.landing.received_columns import judge_columns, note_unfit
 from lake.landing.validation import typed_select
 from lake.landing.widening import MANY_ROWS, fit_raw
-from lake.ledger import last_landing
+from lake.ledger import first_landed_at, last_landing
 from lake.quarantine import stage_refused
 from lake.run import Run
 from lake.sources.delivery import REPLAY
@@ -101,7 +101,7 @@ def judge(
     if batch.delivery.fault is not None:
         raise batch.delivery.fault
     base = fit_raw(session, store, contract, run)
-    batch = batch if base is None else begun_after(batch, last_landing(store, base))
+    batch = batch if base is None else _placed(session, store, batch, base)
     session.clear_landing(is_large=batch.receipt.byte_count > LARGE_BYTES)
     file = make_working_file(
         batch.delivery, batch.receipt, session.scratch, contract.server.options.get("encoding", "utf-8")
@@ -123,6 +123,13 @@ def judge(
         prepared = replace(prepared, replaced=base.files)
     run.note("batch-judged", contract.source, prepared.read_count, batch_id=batch.batch_id, **prepared.counts)
     return prepared
+
+
+def _placed(session: Session, store: Store, batch: Batch, base: TableVersion) -> Batch:
+    """Gives a batch its place in the order of raw: that of its first landing, or after all others."""
+    is_there = landing_of(store, batch, base.version) is not None
+    first = first_landed_at(session, store, base, batch.batch_id) if is_there else None
+    return replace(begun_after(batch, last_landing(store, base)), first_landed_at=first)
 
 
 def show_candidate(session: Session, prepared: PreparedBatch) -> None:

@@ -17,7 +17,7 @@ from lake.formats.messages import MESSAGES
 from lake.landing.batch import Batch, PreparedBatch, identify, raw_name
 from lake.landing.committing import expect_new, is_landed, set_aside
 from lake.landing.judging import archiving, judge
-from lake.ledger import BatchRecord, find_batches, first_landed_at
+from lake.ledger import BatchRecord, find_batches
 from lake.odcs.servers.push import address_of
 from lake.quarantine import open_quarantine_sql, quarantine_sql
 from lake.run import Run
@@ -68,8 +68,7 @@ def recall(session: Session, store: Store, contract: Contract, record: BatchReco
         position=position_of(record),
         state=record.file_state,
     )
-    first = first_landed_at(session, store, contract.source, record.batch_id)
-    return replace(identify(contract, delivery, run), first_landed_at=first)
+    return identify(contract, delivery, run)
 
 
 def _server_of(contract: Contract, record: BatchRecord) -> Server:
