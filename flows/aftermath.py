@@ -18,7 +18,8 @@ from lake.operations import show_operations
 from lake.releases import Release, current_release
 from reports.alerts import find_alerts, is_about_platform
 from reports.context import FailedRun, PageContext
-from reports.page import Page, RenderedPage, find_pages, render
+from reports.drawing import RenderedPage, render
+from reports.page import Page, find_pages
 
 RUN_FAILED = "run_failed"  # the rule that tells of failed runs, in a project that has it
 

@@ -9,7 +9,8 @@ from flows.planning import make_plan
 from flows.verdicts import Verdicts, read_verdicts
 from lake.errors import SluiceError
 from lake.releases import Release, current_release, find_release
-from reports.page import Page, RenderedPage, find_pages, render
+from reports.drawing import RenderedPage, render
+from reports.page import Page, find_pages
 
 CHANGED = """
     select page, release_id, data_as_of, held_back from ops.page_verdicts

@@ -22,8 +22,9 @@ from lake.releases import Release
 from reports.channels.channel import Attachment, Message, delivery_key
 from reports.channels.choice import choose_channel
 from reports.context import PageContext
+from reports.drawing import RenderedPage, render
 from reports.links import without_neighbours
-from reports.page import Page, RenderedPage, find_pages, render
+from reports.page import Page, find_pages
 
 FIGURE_COLUMNS = pa.schema([("page", pa.string()), ("figure", pa.string()), ("value", pa.string())])
 

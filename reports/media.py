@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import css_inline
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,13 +11,11 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from reports.bundle import bundle
+from reports.canvas import Canvas
 from reports.context import PageContext
 from reports.formats import Formatter, is_numeric
+from reports.page import Page
 from reports.theme import OUTCOMES
-
-if TYPE_CHECKING:
-    from reports.canvas import Canvas
-    from reports.page import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDEST_TEXT = 40  # characters of one cell in the plain text
@@ -41,7 +39,7 @@ class Media(Protocol):
         """Gives one figure or block."""
         ...
 
-    def finish(self, page: "Page", canvas: "Canvas", body: str, context: PageContext) -> str:
+    def finish(self, page: Page, canvas: Canvas, body: str, context: PageContext) -> str:
         """Gives the document around the body."""
         ...
 
@@ -108,7 +106,7 @@ class _TemplateMedium:
         drawn: str = getattr(macros, f"draw_{block}")(**subject)
         return drawn
 
-    def _write(self, page: "Page", canvas: "Canvas", body: str, context: PageContext, **more: Any) -> str:
+    def _write(self, page: Page, canvas: Canvas, body: str, context: PageContext, **more: Any) -> str:
         formatter = Formatter(context.timezone, context.currency)
         return self._templates.get_template(self._document).render(
             page=page, canvas=canvas, body=body, context=context, instant=formatter.instant, **more
@@ -124,7 +122,7 @@ class HtmlMedium(_TemplateMedium):
         """Takes the page's name and what it is told, which the script needs too."""
         self._name, self._context = name, context
 
-    def finish(self, page: "Page", canvas: "Canvas", body: str, context: PageContext) -> str:
+    def finish(self, page: Page, canvas: Canvas, body: str, context: PageContext) -> str:
         """Gives the document, with everything in it that it needs."""
         parcel = bundle(self._name, canvas.figures, context)
         return self._write(page, canvas, body, context, parcel=parcel)
@@ -145,7 +143,7 @@ class MailMedium(_TemplateMedium):
             subject["most_rows"] = self._most_rows
         return super().draw(block, **subject)
 
-    def finish(self, page: "Page", canvas: "Canvas", body: str, context: PageContext) -> str:
+    def finish(self, page: Page, canvas: Canvas, body: str, context: PageContext) -> str:
         """Gives the document with its styles inlined, as mail clients want them."""
         document = self._write(page, canvas, body, context)
         return css_inline.inline(document, load_remote_stylesheets=False, minify_css=True)
@@ -157,7 +155,7 @@ class TextMedium(_TemplateMedium):
     escaped, _templates = False, TEXT
     _figures, _document = "text_figures.txt.j2", "text.txt.j2"
 
-    def finish(self, page: "Page", canvas: "Canvas", body: str, context: PageContext) -> str:
+    def finish(self, page: Page, canvas: Canvas, body: str, context: PageContext) -> str:
         """Gives the text with at most one blank line between paragraphs."""
         text = self._write(page, canvas, body, context)
         lines = [line.rstrip() for line in text.splitlines()]

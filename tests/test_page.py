@@ -18,9 +18,10 @@ from lake.errors import ModelError
 from reports.building import change_between, trend_points
 from reports.context import FailedRun, GateCount
 from reports.data import limited, tables_read
+from reports.drawing import RenderedPage, render
 from reports.figures import Change
 from reports.formats import Formatter, infer_format, label, plain
-from reports.page import RenderedPage, find_pages, read_page, render
+from reports.page import find_pages, read_page
 from tests.page_data import make_context
 
 FRONT = """---

@@ -14,8 +14,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from lake.engine import EngineLimits, Session
+from reports.drawing import render
 from reports.formats import Formatter
-from reports.page import find_pages, read_page, render
+from reports.page import find_pages, read_page
 from tests.browser import open_browser, open_page
 from tests.page_data import make_context, open_sales_lake
 from tests.page_looks import WIDTH, spoilt_charts

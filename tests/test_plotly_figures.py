@@ -19,9 +19,10 @@ from reports import theme
 from reports.axes import span_of, ticks_between
 from reports.bundle import ASSETS
 from reports.data import Column, Result
+from reports.drawing import render
 from reports.figures import Chart, Series
 from reports.formats import Formatter
-from reports.page import read_page, render
+from reports.page import read_page
 from reports.plotly_figures import build_figure, house_template, themes
 from tests.browser import open_browser, open_page
 from tests.page_data import make_context

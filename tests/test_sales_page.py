@@ -11,7 +11,8 @@ import pytest
 
 from lake.engine import Session
 from reports.context import GateCount
-from reports.page import RenderedPage, find_pages, render
+from reports.drawing import RenderedPage, render
+from reports.page import find_pages
 from tests.page_data import make_context, open_sales_lake
 
 PAGES = Path(__file__).parent.parent / "reports" / "pages"
