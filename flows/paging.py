@@ -146,7 +146,7 @@ def keep_page(job: Job, page: RenderedPage) -> Path:
     path = job.settings.output / "pages" / f"{page.name}.html"
     _write_whole(path, page.html)
     if page.mail_html:
-        _write_whole(mail_path(path), page.mail_html)
+        _write_whole(mail_path(path), page.mail_file)
     return path
 
 

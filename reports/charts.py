@@ -15,11 +15,14 @@ from reports.axes import span_of, ticks_between
 from reports.context import PageContext
 from reports.figures import Chart, Series
 from reports.formats import Formatter, shorten
+from reports.letters import families_for
 from reports.theme import LIGHT
 
 WIDTH_INCHES, HEIGHT_INCHES, ROW_INCHES = 6.2, 2.6, 0.3
 DOTS_PER_INCH = 160  # sharp on a phone, about 30 kB
 PADDING_INCHES = 0.08  # so that no label touches the edge
+NAME_GAP = 7  # points between a chart and the names below it, which nought of the other axis would touch
+LABELS = 8  # points, of the letters of axes and legend
 MOST_LABELS = 12  # category names under one chart
 MOST_LETTERS = 90  # of all labels below a chart together, each with a blank
 GROUP_WIDTH, ROOMY_COUNT = 0.78, 8  # of a category, taken by its bars; with fewer categories bars stay as narrow
@@ -101,7 +104,8 @@ def _dress(axes: Axes, chart: Chart, formatter: Formatter, *, across: bool) -> N
     step = 1 if across else -(-len(chart.categories) // room)
     shown = range(0, len(chart.categories), step)
     names.set_ticks(list(shown), [chart.categories[place] for place in shown])
-    axes.tick_params(colors=LIGHT.muted, labelsize=8, length=0)
+    families = families_for(chart)
+    axes.tick_params(colors=LIGHT.muted, labelsize=LABELS, length=0, labelfontfamily=families)
     axes.set_axisbelow(True)
     axes.grid(axis="x" if across else "y", color=LIGHT.line, linewidth=0.8)
     for side in ("top", "right", "left", "bottom"):
@@ -110,5 +114,7 @@ def _dress(axes: Axes, chart: Chart, formatter: Formatter, *, across: bool) -> N
         axes.set_ylim(len(chart.categories) - 0.5, -0.5)
     else:
         axes.set_xlim(-0.5, len(chart.categories) - 0.5)
+        axes.tick_params(axis="x", pad=NAME_GAP)
     if len(_shown(chart)) > 1:
-        axes.figure.legend(loc="outside upper left", ncols=4, frameon=False, fontsize=8, labelcolor=LIGHT.ink)
+        letters = {"family": families, "size": LABELS}
+        axes.figure.legend(loc="outside upper left", ncols=4, frameon=False, prop=letters, labelcolor=LIGHT.ink)

@@ -1,5 +1,7 @@
 """Drawing a page: three times from the same data, as interactive page, mail body and plain text."""
 
+import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,9 +16,11 @@ from reports.canvas import Canvas
 from reports.context import PageContext
 from reports.data import QueryDesk, Reader
 from reports.figures import Chart, PageFigure
+from reports.letters import families_for
 from reports.media import HtmlMedium, MailMedium, Media, TextMedium
 from reports.page import Page
 
+PICTURE = re.compile(r'(?<=<img src=")cid:([^"]+)')
 MOST_MAIL_BYTES = 100_000  # Gmail clips a body beyond about 102 kB
 MAIL_ROW_BUDGETS = (100, 4, 2, 0)  # rows of each table, tried in turn until the mail body is small enough
 
@@ -43,6 +47,11 @@ class RenderedPage:
     context: PageContext
     recipients: tuple[str, ...]
 
+    @property
+    def mail_file(self) -> str:
+        """Gives the mail body as a file for a browser: its pictures are in it, where a mail carries them beside it."""
+        return PICTURE.sub(lambda found: _data_address(self.images[found[1]]), self.mail_html)
+
 
 def render(page: Page, reader: Reader, context: PageContext, *, with_mail: bool = True) -> RenderedPage:
     """Draws a page in all three media from data read once; the same input gives the same bytes.
@@ -57,7 +66,7 @@ def render(page: Page, reader: Reader, context: PageContext, *, with_mail: bool 
         mail_html = _draw_mail(page, desk, context)
         text, _ = _draw(page, desk, context, TextMedium())
         charts = [each for each in canvas.figures.values() if isinstance(each, Chart) and not each.withheld]
-        pictured = [chart for chart in charts if chart.categories and chart.in_mail]
+        pictured = [chart for chart in charts if chart.categories and chart.in_mail and families_for(chart)]
     return RenderedPage(
         name=page.name,
         title=page.title,
@@ -79,6 +88,10 @@ def _draw_pictures(charts: Sequence[Chart], context: PageContext) -> dict[str, b
     from reports.charts import draw_png  # matplotlib costs 0.3 s: for a page with charts only
 
     return {chart.id: draw_png(chart, context) for chart in charts}
+
+
+def _data_address(picture: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(picture).decode()}"
 
 
 def _draw_mail(page: Page, desk: QueryDesk, context: PageContext) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import css_inline
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -13,7 +13,9 @@ from markupsafe import Markup
 from reports.bundle import bundle
 from reports.canvas import Canvas
 from reports.context import PageContext
+from reports.figures import Chart
 from reports.formats import Formatter, is_numeric
+from reports.letters import families_for
 from reports.page import Page
 from reports.theme import OUTCOMES
 
@@ -141,6 +143,8 @@ class MailMedium(_TemplateMedium):
         """Gives one figure or block, cut to the rows there is room for."""
         if block in ("table", "compare"):
             subject["most_rows"] = self._most_rows
+        if block == "chart":
+            subject["has_letters"] = bool(families_for(cast(Chart, subject["figure"])))
         return super().draw(block, **subject)
 
     def finish(self, page: Page, canvas: Canvas, body: str, context: PageContext) -> str:

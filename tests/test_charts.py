@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.image import imread
 
 from reports import theme
@@ -14,6 +15,7 @@ from reports.charts import draw_png
 from reports.data import Column, Result
 from reports.figures import Chart, Series
 from reports.formats import Formatter
+from reports.letters import families_for
 from tests.page_data import make_context
 
 MONEY, CATEGORIES = "money:INR", ("Apr 2026", "May 2026", "Jun 2026")
@@ -66,6 +68,17 @@ def test_charts_have_room_beside_long_names(kind: str) -> None:
     named = tuple(replace(series, name="Series without an end " * 5) for series in chart.drawn)
     png = draw_png(replace(chart, drawn=named), make_context())
     assert count_pixels(png, theme.LIGHT.colours["series-1"]) > 10_000
+
+
+def test_charts_write_letters_that_their_own_font_lacks(recwarn: pytest.WarningsRecorder) -> None:
+    """A letter that only another font of the machine has is written in that one; none leaves a box."""
+    other, house = (get_font(findfont(name)).get_charmap() for name in ("STIXGeneral", "DejaVu Sans"))
+    letter = chr(min(set(other) - set(house) - set(range(0x400))))
+    chart = make_chart("bar", (3.0, 4.0), (6.0, 7.0), categories=(letter, "b"))
+    assert families_for(chart)[0] == "DejaVu Sans"
+    assert len(families_for(chart)) == 2
+    draw_png(replace(chart, drawn=tuple(replace(each, name=letter) for each in chart.drawn)), make_context())
+    assert [str(each.message) for each in recwarn] == []
 
 
 def test_charts_stay_small_with_many_categories() -> None:

@@ -332,6 +332,29 @@ def test_page_mail_body_needs_no_script_and_no_stranger(tmp_path: Path, session:
     assert 'style="' in page.mail_html
 
 
+def test_page_mail_body_as_a_file_holds_its_pictures(tmp_path: Path, session: Session) -> None:
+    """Kept on disk, the body has each picture in itself; what merely reads like a picture stays as it is."""
+    words = '{% call words() %}The word <img src="cid:by-day"> is no picture.{% endcall %}'
+    page = render_body(tmp_path, session, DAYS + words + "{{ chart('By day', days, x='sold_on', y='revenue_inr') }}")
+    address = f"data:image/png;base64,{b64encode(page.images['by-day']).decode()}"
+    assert page.mail_file == page.mail_html.replace('<img src="cid:by-day"', f'<img src="{address}"')
+    assert page.mail_file.count(address) == 1
+
+
+def test_page_mail_has_numbers_where_no_font_has_the_letters(tmp_path: Path, session: Session) -> None:
+    """A chart in letters that no font of the machine has is a table in the mail, not a picture of boxes."""
+    session.execute("update marts.notes set note = chr(1114109) where formula is not null")  # no letter of any script
+    body = """
+        {% set notes = query("select *, 5::bigint as seen_count from marts.notes order by note") %}
+        {{ chart("Notes", notes, x="note", y="seen_count") }}
+    """
+    page = render_body(tmp_path, session, body)
+    assert page.images == {}
+    assert "cid:" not in page.mail_html
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", page.mail_html)
+    assert [unescape(cell) for cell in cells][-4:] == ["a & b", "5", "\U0010fffd", "5"]
+
+
 def test_page_mail_body_stays_small_with_many_tables(tmp_path: Path, session: Session) -> None:
     """Tables give up rows, and say so, before a mail is clipped."""
     body = DAYS + "".join(f"{{{{ table('T{at}', days, mail_rows=50, page_rows=50) }}}}" for at in range(40))
