@@ -36,12 +36,12 @@ def carry(workplace: Workplace, source: str, target: str) -> Carried:
     """
     with reworking(workplace) as (job, plan):
         contract = _contract(plan, target)
-        sweep_commits(job.session, job.store, [source, target])
+        sweep_commits(job.session, job.store, [source, target], job.run)
         records = _landed(job, source)
         known = {record.batch_id: record for record in find_batches(job.session, job.store, target)}
         _expect_one_line(source, target, records, known)
         made = [_carry_one(job, plan, contract, record, known) for record in records]
-        sweep_commits(job.session, job.store, [target])
+        sweep_commits(job.session, job.store, [target], job.run)
         landed = [record for record in made if record is not None]
         job.run.note("batches-carried", target, len(landed), source=source)
         return Carried(

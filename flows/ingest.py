@@ -68,7 +68,7 @@ def _land_servers(job: Job, plan: Plan, visit: Visit, records: list[BatchRecord]
 
 def _known(job: Job, contract: Contract) -> dict[str, BatchRecord]:
     """Gives what became of the batches of a source, by their ids."""
-    sweep_commits(job.session, job.store, [contract.source])  # a run that died after its commit did not
+    sweep_commits(job.session, job.store, [contract.source], job.run)  # a run that died after its commit did not
     return {record.batch_id: record for record in find_batches(job.session, job.store, contract.source)}
 
 
@@ -113,7 +113,7 @@ def _land_delivery(job: Job, plan: Plan, visit: Visit, delivery: Delivery) -> Ba
     """Lands one delivery and tells its source what became of it; None when that was settled before or elsewhere."""
     batch = identify(visit.contract, delivery, job.run)
     if visit.contract.load == "replace":
-        sweep_commits(job.session, job.store, [visit.contract.source])
+        sweep_commits(job.session, job.store, [visit.contract.source], job.run)
         batch = renewed(batch, find_batches(job.session, job.store, visit.contract.source))
     if is_landed(job.store, batch):
         _settle_landed(delivery)

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from checks.verdict import GateResult
+from flows.logbook import Logbook, is_arrival
 from flows.outcome import PageOutcome, SourceOutcome
 from flows.steps import Step, noted_step
 from flows.vault import open_vault
 from lake.engine import Session
 from lake.project import Project
 from lake.run import Run
+from lake.scratch import remove_abandoned
 from lake.secrets import Secrets
 from lake.settings import Settings
 from lake.table_versions import Store
@@ -72,10 +74,24 @@ class Job:
 def open_job(
     project: Project, settings: Settings, run: Run, step: Step, is_stopping: Callable[[], bool] = never
 ) -> Iterator[Job]:
-    """Gives a job whose session is gone when it is left."""
+    """Gives a job whose session is gone when it is left; what it notes is in its logbook until it is in the lake.
+
+    Working files of processes that were killed are removed.
+    """
     findings = Findings()
-    noted = noted_step(step, run, findings.seconds)
     store = settings.store
-    with Session(settings.limits, store) as session:
+    remove_abandoned(settings.limits.spill_dir)
+    logbook = Logbook(settings.output, run.id)
+    run = replace(run, observers=(logbook.note, *run.observers))
+    noted = noted_step(step, run, findings.seconds)
+    with _kept(logbook, run), Session(settings.limits, store) as session:
         secrets = open_vault(project.root)
         yield Job(project, settings, run, session, store, noted, findings, secrets, is_stopping)
+
+
+@contextmanager
+def _kept(logbook: Logbook, run: Run) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        logbook.close(is_written=not any(is_arrival(event) for event in run.events))

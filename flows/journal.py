@@ -3,9 +3,10 @@
 from collections.abc import Collection
 
 from flows.job import Job
+from flows.logbook import left_behind
 from lake.catalogue import release_views, restricted_in
 from lake.engine import Session
-from lake.ledger import sweep_commits, write_events
+from lake.ledger import append_events, sweep_commits, unwritten, write_events
 from lake.operations import show_operations
 from lake.releases import Release
 
@@ -25,6 +26,15 @@ def write_journal(job: Job, release: Release | None, standing: Collection[str] =
 
 
 def write_down(job: Job, session: Session) -> None:
-    """Appends the run's events, and the batches of new raw commits, to their tables."""
-    sweep_commits(session, job.store, job.project.contracts(), with_former=True)
+    """Appends the run's events, and the batches of new raw commits, to their tables; before them what was left behind.
+
+    That is what runs on this machine noted that were killed, or could not reach the lake.
+    """
+    with left_behind(job.settings.output) as unwritten_runs:
+        for run_id, events in unwritten_runs.items():
+            missing = unwritten(session, job.store, events)
+            append_events(session, job.store, missing)
+            if missing:
+                job.run.note("run-recovered", run_id, len(missing), last=missing[-1].kind)
+    sweep_commits(session, job.store, job.project.contracts(), job.run, with_former=True)
     write_events(session, job.store, job.run)

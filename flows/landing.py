@@ -7,22 +7,18 @@ from difflib import get_close_matches
 from flows.closing import close_run
 from flows.ingest import land_source, require_none_held
 from flows.job import Job, never, open_job
+from flows.logbook import is_arrival
 from flows.outcome import Outcome
 from flows.planning import make_landing_plan
 from flows.steps import Step
 from lake.contract import Contract, Server
 from lake.errors import SettingsError, SluiceError
 from lake.project import Project
-from lake.run import Event, Run
+from lake.run import Run
 from lake.settings import Settings
 from lake.store_probe import expect_conditional
 
 LANDING = "landing"  # the name of such a run in ops.pipeline_metrics
-# What a visit that found nothing leaves behind: nobody needs to read it, and a loop would write it for ever.
-IDLE_EVENTS = {
-    *("step-started", "step-finished", "contract-agreed", "contract-drifted"),
-    *("upload-incomplete", "upload-elsewhere", "source-waits", "source-unconnected", "capture-elsewhere"),
-}
 
 
 def land_sources(
@@ -136,8 +132,3 @@ def expect_captured(project: Project, sources: Sequence[str]) -> None:
         message = f"The source {others[0]!r} has no snapshot." if others else "A snapshot of which source?"
         cure = "Name sources whose server has 'mode: capture', as in `sluice land customers --snapshot`."
         raise SettingsError("snapshot-unfit", message, cure=cure)
-
-
-def is_arrival(event: Event) -> bool:
-    """Says whether an event tells of something that came, not only of somebody having looked."""
-    return event.kind not in IDLE_EVENTS

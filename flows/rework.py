@@ -80,7 +80,9 @@ def replay_batch(workplace: Workplace, prefix: str, mended: Path | None) -> Batc
 
 def _rework(workplace: Workplace, prefix: str, work: Work) -> BatchRecord:
     with reworking(workplace) as (job, plan):
-        sweep_commits(job.session, job.store, job.project.contracts())  # a run that died after its commit did not
+        sweep_commits(
+            job.session, job.store, job.project.contracts(), job.run
+        )  # a run that died after its commit did not
         record = find_batch(job.session, job.store, prefix)
         return work(job, plan, _contract_of(plan, record), record)
 
@@ -127,7 +129,7 @@ def _contract_of(plan: Plan, record: BatchRecord) -> Contract:
 def _expect_current(job: Job, contract: Contract, record: BatchRecord) -> None:
     """Raises TableError when another delivery has replaced this one's rows since."""
     if contract.load == "replace":
-        sweep_commits(job.session, job.store, [contract.source])
+        sweep_commits(job.session, job.store, [contract.source], job.run)
         expect_current(record, find_batches(job.session, job.store, contract.source))
 
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 
-from flows.landing import is_arrival, visit_sources
+from flows.landing import visit_sources
+from flows.logbook import is_arrival
 from flows.outcome import Outcome
 from flows.steps import plain_step
 from flows.workplace import Workplace

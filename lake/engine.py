@@ -1,8 +1,6 @@
 """The edge to DuckDB: one private database per run, opened for it and thrown away."""
 
 import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from lake.disk import NO_ROOM, disk_full
 from lake.errors import ModelError, SettingsError
 from lake.httpfs import reach_statements
 from lake.objects import store_error
+from lake.scratch import take_scratch
 from lake.table_versions import Store
 
 EngineError = duckdb.Error  # what a statement raises; callers translate it into the error of its author
@@ -44,12 +43,12 @@ class Session:
         """Opens an empty database whose spill files live in a folder of its own, and which can reach a lake."""
         self._place = "" if store is None else store.uri
         self._shown: dict[str, str] = {}
-        self._folder = Path(tempfile.mkdtemp(prefix="sluice-", dir=limits.spill_dir))
+        self._scratch = take_scratch(limits.spill_dir)
         self._connection = duckdb.connect(
             ":memory:",
             config={
                 "memory_limit": limits.memory,
-                "temp_directory": str(self._folder / "spill"),
+                "temp_directory": str(self.scratch / "spill"),
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 **({} if limits.threads is None else {"threads": limits.threads}),
@@ -66,7 +65,7 @@ class Session:
     @property
     def scratch(self) -> Path:
         """A folder for working files, removed with the session."""
-        return self._folder
+        return self._scratch.folder
 
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> None:
         """Runs one or more statements for their effect."""
@@ -134,9 +133,7 @@ class Session:
         A large batch is kept compressed: that costs a tenth more work and spares the disk most of the spilling.
         """
         self._connection.execute(f"detach landing; {ATTACH_LANDING}{' (compress)' if is_large else ''}")
-        for file in self._folder.iterdir():
-            if file.is_file():
-                file.unlink()
+        self._scratch.clear()
 
     def register(self, name: str, data: pa.Table) -> None:
         """Makes a small Arrow table readable under a name."""
@@ -162,7 +159,7 @@ class Session:
         """Closes the database and removes its files."""
         self._connection.interrupt()  # after Ctrl-C its threads may still work, and closing would wait for them
         self._connection.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.remove()
 
     def __enter__(self) -> Self:
         return self

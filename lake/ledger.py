@@ -14,7 +14,8 @@ from typing import Literal
 
 import pyarrow as pa
 
-from lake.engine import Session, columns_of, literal, scan_sql
+from lake.engine import Session, columns_of, literal, quote, scan_sql
+from lake.proofs import proven_by
 from lake.run import Event, Run
 from lake.staged_files import stage_files
 from lake.table_log import log_entries
@@ -138,21 +139,24 @@ def record_decision(session: Session, store: Store, record: BatchRecord) -> Batc
     return record
 
 
-def sweep_commits(session: Session, store: Store, sources: Iterable[str], *, with_former: bool = False) -> int:
+def sweep_commits(
+    session: Session, store: Store, sources: Iterable[str], run: Run | None = None, *, with_former: bool = False
+) -> int:
     """Copies the batches of new raw commits into `ops.batches`, and gives how many there were.
 
+    What they prove is written into `ops.events` first, that of other runs than this one, too: those may be dead.
     `with_former` sweeps those sources, too, that landed when they had a contract: a run may have died in their midst.
-    Two sweeps at once may copy a batch twice; the views count it once.
+    Two sweeps at once may copy a batch or an event twice; the views count it once.
     """
     swept = swept_versions(session, store)
     sources = sorted({*sources, *swept}) if with_former else sources
-    found = [
-        record
-        for source in sources
-        for commit in read_commits(store, f"raw.{source}", swept.get(source, -1))
-        if (record := from_commit(commit)) is not None
-    ]
+    commits = [c for source in sources for c in read_commits(store, f"raw.{source}", swept.get(source, -1))]
+    others = [event for commit in commits for event in proven_by(commit) if run is None or event.run_id != run.id]
+    append_events(session, store, unwritten(session, store, others))
+    found = [record for commit in commits if (record := from_commit(commit)) is not None]
     if found:
+        if run is not None:
+            write_events(session, store, run)
         record_batches(session, store, found)
     return len(found)
 
@@ -213,11 +217,25 @@ def find_batches(session: Session, store: Store, source: str | None = None) -> l
 
 def write_events(session: Session, store: Store, run: Run) -> None:
     """Appends the run's gathered events to `ops.events` and forgets them; they are one commit."""
-    if not run.events:
-        return
     written = list(run.events)
-    _append(session, store, EVENTS, pa.Table.from_pylist([_event_row(event) for event in written], EVENT_SCHEMA))
+    append_events(session, store, written)
     del run.events[: len(written)]
+
+
+def append_events(session: Session, store: Store, events: Sequence[Event]) -> None:
+    """Appends events to `ops.events`, in one commit."""
+    if events:
+        _append(session, store, EVENTS, pa.Table.from_pylist([_event_row(event) for event in events], EVENT_SCHEMA))
+
+
+def unwritten(session: Session, store: Store, events: Sequence[Event]) -> list[Event]:
+    """Gives those of some events that are not in `ops.events`."""
+    if not events:
+        return []
+    names = ", ".join(quote(name) for name in EVENT_SCHEMA.names)
+    runs = ", ".join(sorted({literal(event.run_id) for event in events}))
+    known = set(session.rows(f"select {names} from ({events_sql(store)}) where run_id in ({runs})"))
+    return [event for event in events if tuple(_event_row(event).values()) not in known]
 
 
 def events_sql(store: Store) -> str:

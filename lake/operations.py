@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from lake.engine import Session, literal, quote
 from lake.ledger import EVENT_SCHEMA, events_sql, latest_batches_sql
 from lake.platform_views import DESCRIBED, MEASURED, platform_views
+from lake.proofs import PROVEN
 from lake.quarantine import quarantine_view_sql
 from lake.releases import releases_sql
 from lake.schema_views import contract_drift, schema_history
@@ -76,10 +77,12 @@ def _mask_patch(fields: Sequence[str]) -> str:
 
 
 def _audit_log(events: str) -> str:
-    kinds = ", ".join(literal(kind) for kind in RECORD_KINDS)
+    kinds = ", ".join(literal(kind) for kind in (*RECORD_KINDS, *PROVEN))
+    columns = 'run_id, "at", actor, event, subject, record_count, details'
     return f"""
-        select run_id, "at", actor, event, subject, record_count, details
-        from ({events}) where event not in ({kinds})
+        select {columns} from ({events}) where event not in ({kinds})
+        union all
+        select distinct {columns} from ({events}) where event = 'batch-landed'
     """
 
 

@@ -51,7 +51,14 @@ class Run:
 
     def note(self, kind: str, subject: str, record_count: int | None = None, /, **details: object) -> None:
         """Records one thing done, at this microsecond, and tells the observers."""
-        event = Event(self.id, self.clock(), self.actor, kind, subject, record_count, details)
+        self.keep(self.event(kind, subject, record_count, **details))
+
+    def event(self, kind: str, subject: str, record_count: int | None = None, /, **details: object) -> Event:
+        """Gives one thing that is about to be done, for the commit that will prove it; `keep` records it then."""
+        return Event(self.id, self.clock(), self.actor, kind, subject, record_count, details)
+
+    def keep(self, event: Event) -> None:
+        """Records an event and tells the observers."""
         self.events.append(event)
         for observe in self.observers:
             observe(event)

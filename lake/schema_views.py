@@ -10,7 +10,7 @@ def schema_history(events: str) -> str:
     return f"""
         with
         changes as (
-            select
+            select distinct
                 run_id, "at" as changed_at, subject as table_name,
                 details ->> 'contract_version' as contract_version, details ->> 'columns' as columns,
                 details ->> 'change' as change,

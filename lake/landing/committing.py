@@ -4,8 +4,9 @@ from lake.engine import Session
 from lake.errors import CommitConflict
 from lake.landing.batch import Batch, PreparedBatch, batch_record, raw_name
 from lake.ledger import BatchRecord, BatchStatus, record_decision, to_metadata
+from lake.proofs import proof_of, proven_at
 from lake.quarantine import QUARANTINE
-from lake.run import Run
+from lake.run import Event, Run
 from lake.table_versions import Store
 from lake.tables import append_files, commit_files, transaction_of
 
@@ -47,25 +48,19 @@ def commit(store: Store, prepared: PreparedBatch, run: Run) -> BatchRecord:
             batch_id=batch.batch_id,
         )
     record = batch_record(batch, run, "landed", prepared=prepared)
+    events = _events(prepared, run)
     version = commit_files(
         store,
         raw_name(batch.contract),
         prepared.accepted,
         expected_version=None if prepared.base is None else prepared.base.version,
         replace=prepared.replaced,
-        metadata=to_metadata(record),
+        metadata=to_metadata(record) | proof_of(events),
         transaction=batch.batch_id,
         transaction_version=_next_transaction(store, batch),
     )
-    _note_schema(prepared, run)
-    run.note(
-        "batch-landed",
-        source,
-        prepared.accepted_count,
-        batch_id=batch.batch_id,
-        table_version=version,
-        **prepared.counts,
-    )
+    for event in proven_at(version, events):
+        run.keep(event)
     return record
 
 
@@ -76,21 +71,24 @@ def set_aside(session: Session, store: Store, batch: Batch, run: Run, status: Ba
     return record
 
 
-def _note_schema(prepared: PreparedBatch, run: Run) -> None:
-    """Writes the raw table's columns down when this commit created or changed them."""
+def _events(prepared: PreparedBatch, run: Run) -> list[Event]:
+    """Gives what a batch's commit proves: that it landed, and the raw table's columns when it makes or changes them."""
+    batch = prepared.batch
     columns = prepared.accepted.columns
     known = () if prepared.base is None else prepared.base.columns
     added = [name for name, _ in columns if name not in dict(known)]
-    if added:
-        contract = prepared.batch.contract
-        run.note(
-            "schema-changed",
-            raw_name(contract),
-            len(added),
-            contract_version=contract.version,
-            columns=[list(column) for column in columns],
-            change="created" if prepared.base is None else f"added {', '.join(added)}",
-        )
+    changed = run.event(
+        "schema-changed",
+        raw_name(batch.contract),
+        len(added),
+        contract_version=batch.contract.version,
+        columns=[list(column) for column in columns],
+        change="created" if prepared.base is None else f"added {', '.join(added)}",
+    )
+    landed = run.event(
+        "batch-landed", batch.contract.source, prepared.accepted_count, batch_id=batch.batch_id, **prepared.counts
+    )
+    return [changed, landed] if added else [landed]
 
 
 def _next_transaction(store: Store, batch: Batch) -> int:

@@ -15,6 +15,7 @@ from lake.landing.batch import raw_name
 from lake.landing.drift import Drift
 from lake.landing.promises import expect_kept, promise_in, promise_of, to_property
 from lake.landing.validation import cast_sql, typed_select
+from lake.proofs import proof_of, proven_at
 from lake.run import Run
 from lake.staged_files import plain_schema, stage_files
 from lake.table_versions import Store, TableVersion
@@ -133,23 +134,24 @@ def _rewrite(
     query = f"select {selected} from ({scan})"
     staged = stage_files(session, store, found.name, query, partition=found.partition, any_order=any_order)
     told = ", ".join(growth.told for growth in growths)
-    version = commit_files(
-        store,
-        found.name,
-        staged,
-        expected_version=found.version,
-        replace="everything",
-        metadata={"change": told, "run": run.id, "contract_version": contract.version},
-    )
-    run.note(
+    changed = run.event(
         "schema-changed",
         found.name,
         len(growths),
         contract_version=contract.version,
         columns=[list(column) for column in staged.columns],
         change=told,
-        table_version=version,
     )
+    version = commit_files(
+        store,
+        found.name,
+        staged,
+        expected_version=found.version,
+        replace="everything",
+        metadata={"change": told, "run": run.id, "contract_version": contract.version} | proof_of([changed]),
+    )
+    for event in proven_at(version, [changed]):
+        run.keep(event)
 
 
 def _expression(growth: _Growth | None, name: str) -> str:
