@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from lake.alive import hold_file
+from lake.alive import hold_file, take_over
 from lake.run import Event
 
 FOLDER = ".journal"  # of the output
@@ -66,7 +66,7 @@ def left_behind(output: Path) -> Iterator[dict[str, list[Event]]]:
         for path in sorted((output / FOLDER).glob("[!.]*.jsonl")):
             if (file := take_over(path)) is not None:
                 locks.enter_context(file)
-                found[path.stem] = [_event(line) for line in file if line.endswith(b"\n")]
+                found[path.stem] = [event for line in file if (event := _event(line)) is not None]
         yield found
         for run_id in found:
             (output / FOLDER / f"{run_id}.jsonl").unlink(missing_ok=True)
@@ -76,6 +76,9 @@ def _line(event: Event) -> bytes:
     return json.dumps({**asdict(event), "at": event.at.isoformat()}, default=str).encode() + b"\n"
 
 
-def _event(line: bytes) -> Event:
-    fields = json.loads(line)
-    return Event(**{**fields, "at": datetime.fromisoformat(fields["at"])})
+def _event(line: bytes) -> Event | None:
+    """Gives the event of a line, None of one that a process died at, or for which the disk had no room."""
+    with suppress(ValueError, TypeError, KeyError):
+        fields = json.loads(line)
+        return Event(**{**fields, "at": datetime.fromisoformat(fields["at"])})
+    return None
