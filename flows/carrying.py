@@ -12,7 +12,7 @@ from lake.contract import Contract
 from lake.errors import GateFailed, TableError
 from lake.landing.committing import is_landed
 from lake.landing.relanding import recall
-from lake.ledger import BatchRecord, find_batches, sweep_commits
+from lake.ledger import BatchRecord, find_batches, find_landed, sweep_commits
 from sql.header import nearest
 
 
@@ -29,7 +29,7 @@ class Carried:
 
 
 def carry(workplace: Workplace, source: str, target: str) -> Carried:
-    """Lands the batches of one source in the table of another, in the order in which they were landed.
+    """Lands the batches of one source in the table of another, in the order in which they were first landed.
 
     Raises TableError when there is nothing to carry or the target has positions of its own; GateFailed or SourceError
     at the first batch that does not land: those before it are there, and asking again goes on from it.
@@ -63,10 +63,10 @@ def _contract(plan: Plan, target: str) -> Contract:
 
 
 def _landed(job: Job, source: str) -> list[BatchRecord]:
-    found = [record for record in find_batches(job.session, job.store, source) if record.status == "landed"]
+    found = find_landed(job.session, job.store, source)
     if not found:
         raise TableError("carry-unknown", f"Source {source!r} has landed no batch.", cure="See `sluice batch list`.")
-    return sorted(found, key=lambda record: record.table_version or 0)
+    return found
 
 
 def _expect_one_line(source: str, target: str, records: list[BatchRecord], known: Mapping[str, BatchRecord]) -> None:

@@ -215,6 +215,14 @@ def find_batches(session: Session, store: Store, source: str | None = None) -> l
     return [BatchRecord(**row) for row in table.select(BATCH_SCHEMA.names).to_pylist()]
 
 
+def find_landed(session: Session, store: Store, source: str) -> list[BatchRecord]:
+    """Gives the batches of a source that are in raw, in the order in which each landed first."""
+    landed = f"select * from ({batches_sql(store)}) where status = 'landed' and source = {literal(source)}"
+    first = dict(session.rows(f"select batch_id, min(table_version) from ({landed}) group by batch_id"))
+    known = [record for record in find_batches(session, store, source) if record.batch_id in first]
+    return sorted(known, key=lambda record: first[record.batch_id])
+
+
 def write_events(session: Session, store: Store, run: Run) -> None:
     """Appends the run's gathered events to `ops.events` and forgets them; they are one commit."""
     written = list(run.events)

@@ -14,7 +14,8 @@ from lake.contract import major_of, versioned_name
 from lake.odcs.reader import read_contract
 from lake.table_versions import Store
 from lake.tables import read_commits
-from tests.crash_parts import ROOT, copy_shop, deliver, run_here
+from tests.crash_parts import ROOT, copy_shop, deliver, run_here, store_of
+from tests.landing_parts import raw_rows
 from tests.versions_parts import FIRST, SECOND, ask, contract_of, edit, simple_shop, sluice, sluice_said
 
 IN_TEXT = ('physicalType: "decimal(12,2)"', 'physicalType: "decimal(10,1)"')
@@ -108,6 +109,22 @@ def test_what_the_first_version_landed_is_carried_over_once(versioned):
     assert "orders_v2" in sluice(versioned, "batch", "show", f"orders_v2:{batch[:8]}")
     code, said = sluice_said(versioned, "batch", "carry", "orders", "order_v2")
     assert (code, "Did you mean 'orders_v2'?" in said) == (1, True)
+
+
+def test_a_batch_that_was_landed_again_is_carried_over_in_its_first_place(tmp_path):
+    """E10: what has been corrected since does not become the newest in the new table, as it did not in the old one."""
+    shop = simple_shop(tmp_path / "shop", FIRST)
+    edit(contract_of(shop), ("first-wins", "latest-wins"))
+    sluice(shop, "land")
+    deliver(shop, FIRST.replace("10.00", "11.00"))
+    sluice(shop, "land")
+    batch = ask(shop, "select batch_id from ops.ingestion_log order by table_version")[0]["batch_id"]
+    sluice(shop, "batch", "reland", batch)
+    second_version(shop)
+    sluice(shop, "batch", "carry", "orders", "orders_v2")
+    for source in ("orders", "orders_v2"):
+        rows = raw_rows(store_of(shop), "_ingested_at, cast(amount_eur as varchar), order_id", source)
+        assert [float(amount) for _, amount, order in rows if order == "o1"] == [10, 11]
 
 
 def test_models_switch_in_one_release_and_go_back_in_one_step(versioned):
