@@ -337,7 +337,8 @@ def test_buckets_upload_replaced_while_landing_stays_and_lands(tmp_path, s3_endp
 
 
 def test_buckets_claim_of_a_dead_worker_runs_out(tmp_path, s3_endpoint):
-    """A worker killed between landing and moving leaves a claim: others wait for its end, then move the object."""
+    """A worker killed between landing and moving leaves a claim: others wait for its end, then move the object, and
+    take none before it that comes after."""
     drop = Drop(tmp_path / "shop", s3_endpoint, intake="uploads")
     drop.put("drop/a.csv", "a1")
     child = start(drop.shop, "--kill-at-event", "batch-landed")
@@ -345,11 +346,12 @@ def test_buckets_claim_of_a_dead_worker_runs_out(tmp_path, s3_endpoint):
     assert child.returncode == -signal.SIGKILL, said
     claims = [key for key in drop.found() if CLAIMS in key]
     assert claims == ["drop/.claims/a.csv"]
+    drop.put("drop/b.csv", "b1")
     assert take(drop.shop) is None
-    assert drop.found() == ["drop/.claims/a.csv", "drop/a.csv"]
+    assert drop.found() == ["drop/.claims/a.csv", "drop/a.csv", "drop/b.csv"]
     later = datetime.now(UTC) + timedelta(minutes=16)
     assert take(drop.shop, clock=lambda: later) is None
-    assert (landed(drop.shop), drop.found()) == (["a1"], ["drop/done/DAY/a.csv"])
+    assert (landed(drop.shop), drop.found()) == (["a1", "b1"], ["drop/done/DAY/a.csv", "drop/done/DAY/b.csv"])
 
 
 def test_buckets_two_workers_share_a_prefix(tmp_path, s3_endpoint):

@@ -17,12 +17,13 @@ from lake.receiving.frames import Head, encode_frame
 from lake.receiving.incoming import LONGEST_NAME, IncomingFile, safe_name, sweep_incoming, whole_files
 from lake.receiving.register import FILE, Claim, opened_register
 from lake.receiving.segments import SegmentWriter, name_segment, segments_folder
+from lake.receiving.source import pushed_deliveries
 from lake.receiving.spool import Post
 from lake.receiving.whereabouts import find_waiting
 from lake.run import system_clock
 from lake.table_versions import Store
 from tests.landing_parts import SHOP, land
-from tests.receiving_parts import SOURCE, keep, segments, spooling, taken
+from tests.receiving_parts import SOURCE, keep, pushed, segments, spooling, taken
 from tests.service_parts import make_project
 
 MOST_BYTES = 10 << 20
@@ -71,6 +72,29 @@ def test_receiving_segments_land_in_the_order_of_their_rows(project: Path, folde
             keep(spool, f"{number:02}")
     assert len(segments(folder, ".closed")) == 40
     assert taken(project) == [f"{number:02}" for number in range(40)]
+
+
+def test_receiving_of_two_landings_none_overtakes_the_other(project: Path, folder: Path) -> None:
+    """While one has rows in its hands, a second lands none that were posted later: the older would become the newest."""
+    with spooling(folder, segment_bytes=1) as spool:
+        keep(spool, "a")
+        keep(spool, "b")
+    mine = pushed_deliveries(pushed(project))
+    first = next(mine)
+    assert taken(project) == []
+    first.settle("landed", None)
+    assert next(mine).path.read_text() == "b\n"
+    mine.close()
+    assert taken(project) == ["b"]
+    for name in ("20260101T000000Z-00000000-0", "20260101T000001Z-00000000-0"):
+        path = folder / SOURCE / "files" / name / "a.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text(name)
+    mine = pushed_deliveries(pushed(project))
+    assert next(mine).path.parent.name == "20260101T000000Z-00000000-0"
+    assert taken(project) == []
+    mine.close()
+    assert taken(project) == ["20260101T000000Z-00000000-0", "20260101T000001Z-00000000-0"]
 
 
 def test_receiving_finds_a_key_whose_segment_is_closed_meanwhile(folder: Path) -> None:

@@ -148,14 +148,17 @@ def test_uploads_pause_is_the_contract_s(tmp_path):
 
 
 def test_uploads_that_another_worker_has_are_left_alone(shop):
-    """A file whose lock is held is skipped; the lock goes with its holder."""
-    path = upload(shop, "a.csv", "a1")
+    """A file whose lock is held is left, and so is what comes after it: it would land first; the lock goes with its
+    holder."""
+    path = upload(shop, "b.csv", "b1")
+    upload(shop, "a.csv", "a1")
+    upload(shop, "c.csv", "c1")
     with path.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         take(shop)
-        assert (landed(shop), tree(shop)) == ([], ["a.csv"])
+        assert (landed(shop), tree(shop)) == (["a1"], ["b.csv", "c.csv", "done/DAY/a.csv"])
     take(shop)
-    assert (landed(shop), tree(shop)) == (["a1"], ["done/DAY/a.csv"])
+    assert (landed(shop), tree(shop)) == (["a1", "b1", "c1"], [f"done/DAY/{name}.csv" for name in "abc"])
 
 
 def test_uploads_replaced_while_landing_are_both_landed(shop):

@@ -32,7 +32,11 @@ from lake.sources.visit import Visit
 
 
 def pushed_deliveries(visit: Visit) -> Iterator[Delivery]:
-    """Gives what was posted to a source and waits in the spool, oldest first; each is removed once it is decided."""
+    """Gives what was posted to a source and waits in the spool, oldest first; each is removed once it is decided.
+
+    What another landing has in its hands is left to it, and so is all that came later: of two versions of a row the one
+    that lands last counts.
+    """
     source = visit.contract.source
     if not (visit.spool / source).is_dir():
         return
@@ -40,10 +44,14 @@ def pushed_deliveries(visit: Visit) -> Iterator[Delivery]:
         with locked(path) as file:
             if file is not None:
                 yield from _handed_over(visit, path, file)
+            elif path.exists():
+                return
     for folder in whole_files(visit.spool, source):
         with _claimed(folder) as file_path:
             if file_path is not None:
                 yield from _file_handed_over(visit, file_path)
+            elif folder.exists():
+                return
     sweep_incoming(visit.spool, source, visit.run.started_at)
 
 

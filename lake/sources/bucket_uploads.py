@@ -1,7 +1,7 @@
 """Uploads in a bucket: claimed by one worker, landed, and moved to `done` or `refused` below the prefix.
 
 An object appears whole, so none is waited for. A claim is a small object that only one worker can create; it holds for
-a while, then any worker may take it over. Two that work on one upload all the same land it once.
+a while, then any worker may take it over; until then nothing that comes after it lands. Two that work on one upload all the same land it once.
 """
 
 from collections.abc import Iterator
@@ -30,10 +30,10 @@ def bucket_upload_deliveries(visit: Visit) -> Iterator[Delivery]:
         if is_waiting(visit, bucket.origin(each.key), each.tag):
             continue
         with _claimed(visit, bucket, each.key) as is_ours:
-            if is_ours:
-                yield from _handed_over(visit, bucket, each.key)
-            else:
+            if not is_ours:  # what comes after it must not land before it
                 visit.run.note("upload-elsewhere", visit.contract.source, origin=bucket.origin(each.key))
+                return
+            yield from _handed_over(visit, bucket, each.key)
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 A file is complete when two looks some seconds apart see the same; no clock is asked, so it does not matter whether that
 of the machine or of the file is right. A worker holds the kernel's lock on the file it takes: when the worker dies, so
-does the lock. Should two take one file all the same (a network folder without locks), the second lands nothing, for a
-batch is known by its content. A held file stays where it is until a person decides, and is moved by the next visit.
+does the lock. Until then nobody lands what comes after that file: of two versions of a row the one that lands last
+counts. Should two take one file all the same (a network folder without locks), the second lands nothing, for a batch is
+known by its content. A held file stays where it is until a person decides, and is moved by the next visit.
 """
 
 import fcntl
@@ -45,8 +46,10 @@ def upload_deliveries(visit: Visit) -> Iterator[Delivery]:
     stuck: list[str] = []
     for path in _complete(visit, [path for path in found if not _waits(visit, path)]):
         with _claimed(path) as claim:
-            if claim is None:
+            if claim is None and path.exists():  # what comes after it must not land before it
                 visit.run.note("upload-elsewhere", visit.contract.source, origin=path.name)
+                break
+            if claim is None:
                 continue
             try:
                 yield from _handed_over(visit, root, claim)
