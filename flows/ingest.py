@@ -170,7 +170,7 @@ def _try_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
     reasons += [] if (empty := emptying(prepared)) is None else [empty]
     if gate.passed and not reasons:
         return commit(job.store, prepared, job.run)
-    return _set_aside(job, batch, "held", "; ".join(reasons))
+    return _set_aside(job, prepared.batch, "held", "; ".join(reasons))
 
 
 def _settle_landed(delivery: Delivery) -> None:

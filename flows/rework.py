@@ -30,10 +30,10 @@ def admit_batch(workplace: Workplace, prefix: str) -> BatchRecord:
 
     def work(job: Job, _plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
         _expect_status(record, "held")
-        _expect_current(job, contract, record)
         batch = recall(job.session, job.store, contract, record, job.run)
         prepared = judge(job.session, job.store, batch, job.run)
         expect_new(job.store, prepared)
+        _expect_current(job, contract, record)
         job.run.note("batch-admitted", record.source, batch_id=record.batch_id)
         return commit(job.store, prepared, job.run)
 
@@ -58,9 +58,9 @@ def reland_batch(workplace: Workplace, prefix: str) -> BatchRecord:
     """Takes a batch's archived bytes through today's contract and gate; its rows are replaced in one commit."""
 
     def work(job: Job, plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
-        _expect_current(job, contract, record)
         batch = recall(job.session, job.store, contract, record, job.run)
         prepared = judge_again(job.session, job.store, batch, job.run)
+        _expect_current(job, contract, record)
         return _commit_gated(job, plan, prepared)
 
     return _rework(workplace, prefix, work)
@@ -70,9 +70,10 @@ def replay_batch(workplace: Workplace, prefix: str, mended: Path | None) -> Batc
     """Takes a batch's open quarantined records, as they were or mended, through today's contract and gate."""
 
     def work(job: Job, plan: Plan, contract: Contract, record: BatchRecord) -> BatchRecord:
-        _expect_current(job, contract, record)
+        _expect_current(job, contract, record)  # else there would be nothing to replay, for no reason that is told
         batch = make_replay(job.session, job.store, contract, record, mended, job.run)
         prepared = judge_replay(job.session, job.store, batch, job.run)
+        _expect_current(job, contract, record)
         return _commit_gated(job, plan, prepared)
 
     return _rework(workplace, prefix, work)
@@ -127,7 +128,10 @@ def _contract_of(plan: Plan, record: BatchRecord) -> Contract:
 
 
 def _expect_current(job: Job, contract: Contract, record: BatchRecord) -> None:
-    """Raises TableError when another delivery has replaced this one's rows since."""
+    """Raises TableError when another delivery has replaced this one's rows since.
+
+    It is asked once the batch is judged: what lands after that, on the same version of raw, the commit itself refuses.
+    """
     if contract.load == "replace":
         sweep_commits(job.session, job.store, [contract.source], job.run)
         expect_current(record, find_batches(job.session, job.store, contract.source))

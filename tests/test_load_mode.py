@@ -2,11 +2,14 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from flows.outcome import Outcome
+from lake.archive_places import archive_key
 from lake.contract import Column
 from lake.errors import ContractError
 from lake.odcs.reader import read_contract
@@ -14,6 +17,7 @@ from lake.table_versions import Store
 from lake.tables import read_version
 from tests.crash_parts import HEADER, at_write, copy_shop, deliver, first_write, lake_state, run_here, start_run
 from tests.landing_parts import SHOP, contract_with, land, raw_rows
+from tests.upload_parts import landed, take
 from tests.versions_parts import ask, contract_of, edit, simple_shop, sluice, sluice_said
 
 MONDAY = HEADER + "o1,2026-01-10,north,10.00\no2,2026-02-11,south,2.50\no3,2026-02-12,south,1.25\n"
@@ -158,6 +162,39 @@ def test_a_held_delivery_cannot_take_the_place_of_a_newer_one(shop):
         assert (code, "batch-superseded" in said) == (1, True), command
     sluice(shop, "batch", "refuse", held)
     assert orders(shop) == [("o1", "10.00"), ("o2", "3.00")]
+
+
+@pytest.mark.parametrize("kind", ["admit", "reland"])
+def test_an_overtaken_delivery_does_not_land_though_it_was_the_newest_when_asked_for(shop, kind):
+    """D15: a newer one that lands while the archive gives the older one's bytes back stays: the older is told so."""
+    batch = ask(shop, "select batch_id from ops.ingestion_log")[0]["batch_id"]
+    if kind == "admit":
+        send(shop, REFUSED, age_seconds=200)
+        assert take(shop) is not None
+        batch = ask(shop, "select batch_id from ops.ingestion_log where status = 'held'")[0]["batch_id"]
+    checksum = ask(shop, f"select checksum from ops.ingestion_log where batch_id = '{batch}'")[0]["checksum"]
+    archived = shop / "lake" / "data" / archive_key(checksum)
+    packed = archived.read_bytes()
+    archived.unlink()
+    os.mkfifo(archived)  # whoever asks for the bytes gets them once the other has landed
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(sluice_said, shop, "batch", kind, batch)
+        with archived.open("wb") as pipe:
+            send(shop, TUESDAY, age_seconds=100)
+            assert take(shop) is None
+            pipe.write(packed)
+        code, said = told.result()
+    assert landed(shop) == ["o1", "o2"]
+    assert (code, "batch-superseded" in said) == (1, True), said
+
+
+def test_a_held_delivery_of_a_machine_whose_clock_is_behind_can_be_admitted(shop):
+    """D15: it came after what the table holds, whatever the clocks say; nothing has replaced it."""
+    send(shop, REFUSED, age_seconds=200)
+    assert take(shop, clock=lambda: datetime.now(UTC) - timedelta(hours=2)) is not None
+    held = ask(shop, "select batch_id from ops.ingestion_log where status = 'held'")[0]["batch_id"]
+    sluice(shop, "batch", "admit", held)
+    assert landed(shop) == []
 
 
 def test_replay_and_reland_of_the_present_delivery_keep_the_rest(shop, tmp_path):

@@ -75,7 +75,7 @@ def test_receiving_segments_land_in_the_order_of_their_rows(project: Path, folde
 
 
 def test_receiving_of_two_landings_none_overtakes_the_other(project: Path, folder: Path) -> None:
-    """While one has rows in its hands, a second lands none that were posted later: the older would become the newest."""
+    """While one has rows in its hands, a second lands none that were posted later: the older would be the newest."""
     with spooling(folder, segment_bytes=1) as spool:
         keep(spool, "a")
         keep(spool, "b")

@@ -57,11 +57,14 @@ def current_batch(known: Sequence[BatchRecord]) -> BatchRecord | None:
 
 
 def expect_current(record: BatchRecord, known: Sequence[BatchRecord]) -> None:
-    """Raises TableError when a batch of a replaced table has been overtaken: its records are no longer in question."""
+    """Raises TableError when a batch of a replaced table has been overtaken: its records are no longer in question.
+
+    One that is held began after those that were in raw when it was judged, whatever the clocks of their machines say.
+    """
     newest = current_batch(known)
     if newest is None or newest.batch_id == record.batch_id:
         return
-    if record.status != "landed" and newest.ended_at < record.started_at:
+    if record.status != "landed" and newest.started_at < record.started_at:
         return
     raise TableError(
         "batch-superseded",

@@ -1,7 +1,8 @@
 """Uploads in a bucket: claimed by one worker, landed, and moved to `done` or `refused` below the prefix.
 
 An object appears whole, so none is waited for. A claim is a small object that only one worker can create; it holds for
-a while, then any worker may take it over; until then nothing that comes after it lands. Two that work on one upload all the same land it once.
+a while, then any worker may take it over, and until then nothing that comes after it lands. Two that work on one upload
+all the same land it once.
 """
 
 from collections.abc import Iterator
