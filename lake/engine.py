@@ -55,6 +55,7 @@ class Session:
             },
         )
         self._connection.execute("set TimeZone = 'UTC'")
+        self._connection.execute("set enable_progress_bar = false")  # printed amid answers when the program is no file
         for schema in SCHEMAS:
             self._connection.execute(f"create schema {schema}")
         self._connection.execute(ATTACH_LANDING)

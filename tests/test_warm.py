@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -38,6 +39,13 @@ def test_warm_process_is_one_of_its_own() -> None:
     assert [each["word"] for each in told] == ["one", "other"]
     assert told[0]["loaded"] == ["deltalake", "duckdb", "soda"]
     assert "said" in done[0].stderr
+
+
+def test_warm_process_prints_only_what_it_is_told_to() -> None:
+    """In a program that is no file DuckDB would print how far a statement of some seconds is, amid the answers."""
+    asked = "Session(EngineLimits()).value(\"select current_setting('enable_progress_bar')\")"
+    command = [sys.executable, "-c", f"from lake.engine import EngineLimits, Session; print({asked})"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def test_warm_process_that_breaks_says_so() -> None:
