@@ -1,13 +1,17 @@
 """Settings: from the environment, then the project's `.env`, then `[tool.sluice]` of its `pyproject.toml`."""
 
+import json
+import os.path
 import re
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     PyprojectTomlConfigSettingsSource,
     SettingsConfigDict,
@@ -15,11 +19,13 @@ from pydantic_settings import (
 
 from lake.engine import EngineLimits
 from lake.errors import SettingsError
+from lake.objects import is_object_uri
+from lake.settings_files import check_files, check_names, variable
 from lake.store_settings import StoreSettings, check_place, open_store
 from lake.table_versions import Store
 
 MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?)?B", re.IGNORECASE)
-OTHERS_NAMES = ("LAKE_URI", "AWS_", "GOOGLE_", "GCS_")  # settings that do not begin with SLUICE_
+CURRENCY = re.compile(r"[A-Z]{3}")
 FIVE_MINUTES, TEN_MINUTES, TWENTY_MINUTES = 300.0, 600.0, 1200.0
 
 
@@ -47,7 +53,7 @@ class Settings(StoreSettings):
     )
     timezone: str = Field(default="UTC", description="The zone dates and times are shown in.")
     currency: str = Field(default="INR", description="The currency money is shown in (ISO 4217).")
-    retry_delays_seconds: tuple[float, ...] = Field(
+    retry_delays_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
         default=(FIVE_MINUTES, TEN_MINUTES, TWENTY_MINUTES),
         description="How long to wait before each retry of a step whose source or commit failed.",
     )
@@ -68,7 +74,7 @@ class Settings(StoreSettings):
     smtp_password: SecretStr | None = Field(default=None, description="The mail account's password.")
     smtp_starttls: bool = Field(default=True, description="Whether the mail connection must be encrypted by STARTTLS.")
     mail_from: str = Field(default="sluice@localhost", description="The sender of reports and alerts.")
-    mail_to: tuple[str, ...] = Field(
+    mail_to: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("data-team@localhost",), description="Who gets pages and alerts that name nobody."
     )
 
@@ -99,6 +105,36 @@ class Settings(StoreSettings):
     def _known_store(cls, uri: str) -> str:
         return check_place(uri)
 
+    @field_validator("retry_delays_seconds", "mail_to", mode="before")
+    @classmethod
+    def _list(cls, given: object) -> object:
+        """A text holds the values with commas between, or a list as JSON writes it."""
+        if not isinstance(given, str):
+            return given
+        if not given.lstrip().startswith("["):
+            return [part for each in given.split(",") if (part := each.strip())]
+        try:
+            return json.loads(given)
+        except ValueError as error:
+            raise ValueError(f"{given!r} is no list, e.g. 300,600 or [300, 600]") from error
+
+    @field_validator("currency")
+    @classmethod
+    def _code(cls, code: str) -> str:
+        if not CURRENCY.fullmatch(code):
+            raise ValueError(f"{code!r} is no currency by its three capitals, e.g. INR or EUR")
+        return code
+
+    @field_validator("lake_uri", "exports_to")
+    @classmethod
+    def _place(cls, place: str, info: ValidationInfo) -> str:
+        return place if not place or is_object_uri(place) else str(_placed(Path(place), info))
+
+    @field_validator("output_dir", "spool_dir", "spill_dir", "keys_file", "serve_cert", "serve_key")
+    @classmethod
+    def _path(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        return None if path is None else _placed(path, info)
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
@@ -119,6 +155,8 @@ class Settings(StoreSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Puts the project's `pyproject.toml` behind the environment and `.env`."""
         project = Path(init_settings()["project"])
+        if isinstance(env_settings, EnvSettingsSource):
+            check_names(env_settings.env_vars, tuple(cls.model_fields))
         table = PyprojectTomlConfigSettingsSource(settings_cls, project / "pyproject.toml")
         return init_settings, env_settings, dotenv_settings, table
 
@@ -126,13 +164,14 @@ class Settings(StoreSettings):
     def read(cls, project: Path, **overrides: Any) -> Self:
         """Reads the settings of one project; raises SettingsError naming the setting that is wrong."""
         folder = project.resolve()
+        check_files(folder, tuple(cls.model_fields))
         try:
             return cls(project=folder, _env_file=folder / ".env", **overrides)  # type: ignore[call-arg]  # pydantic-settings' own
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"]).upper()
-            why = first["msg"].removeprefix("Value error, ")
-            message = f"Setting {name if name.startswith(OTHERS_NAMES) else f'SLUICE_{name}'} is not usable: {why}."
+            name, why = variable(str(first["loc"][0])), first["msg"]
+            told = why.removeprefix("Value error, ") if first["type"] == "value_error" else f"{first['input']!r}: {why}"
+            message = f"Setting {name} is not usable: {told}."
             cure = "Mend it in the environment, .env or [tool.sluice]; .env.example shows how each is written."
             raise SettingsError("setting-invalid", message, cure=cure) from error
 
@@ -154,12 +193,12 @@ class Settings(StoreSettings):
     @property
     def spool(self) -> Path:
         """The local folder in which what was posted waits to be landed."""
-        return self.project / (self.spool_dir or Path("lake", "data", "spool"))
+        return self.spool_dir or self.project / "lake" / "data" / "spool"
 
     @property
     def keys(self) -> Path:
         """The file that digests of API keys are kept in."""
-        return self.project / (self.keys_file or Path(".sluice", "keys.json"))
+        return self.keys_file or self.project / ".sluice" / "keys.json"
 
     @property
     def exports(self) -> str:
@@ -170,3 +209,8 @@ class Settings(StoreSettings):
     def limits(self) -> EngineLimits:
         """What a DuckDB session may use."""
         return EngineLimits(self.memory_limit, self.threads, self.spill_dir)
+
+
+def _placed(path: Path, info: ValidationInfo) -> Path:
+    """Gives a path that begins at the project's folder, wherever the command is called from, and goes no way twice."""
+    return Path(os.path.normpath(Path(info.data["project"], path.expanduser())))

@@ -25,7 +25,7 @@ def store_of(folder: Path, **lines: str) -> Store:
 def test_store_settings_of_a_folder_are_none(tmp_path: Path) -> None:
     """A lake in a folder takes no store's settings, whatever is set."""
     store = store_of(tmp_path, LAKE_URI="elsewhere", **MINIO)
-    assert (store.uri, dict(store.options), dict(store.secret)) == ("elsewhere", {}, {})
+    assert (store.uri, dict(store.options), dict(store.secret)) == (str(tmp_path / "elsewhere"), {}, {})
 
 
 def test_store_settings_reach_delta_and_duckdb_alike(tmp_path: Path) -> None:
