@@ -52,7 +52,9 @@ def _view(contract: Contract, table: Contract) -> Model:
 def current_sql(source: str, table: Contract) -> str:
     """Gives the select of what stands in a table, by the changes in `raw.<source>`.
 
-    The log's order decides, not that of landing: changes that were quarantined and replayed later take their place.
+    The log's order decides, not that of landing: changes that were quarantined and replayed later take their place. A
+    snapshot counts from its `baseline` on, which lands last: what has come of one before, or of one that broke off,
+    would stand beside what it takes the place of.
     """
     return f"""with
 history as (
@@ -66,12 +68,18 @@ emptied as (
     limit 1
 ),
 
+whole as (
+    select max(_lsn) as at_lsn from history where _change = 'baseline'
+),
+
 later as (
     select history.* from history
     left join emptied on true
-    where emptied.at_lsn is null
+    left join whole on true
+    where (emptied.at_lsn is null
         or history._lsn > emptied.at_lsn
-        or (history._lsn = emptied.at_lsn and history._sequence > emptied.at_sequence)
+        or (history._lsn = emptied.at_lsn and history._sequence > emptied.at_sequence))
+        and (history._change <> 'snapshot' or history._lsn <= whole.at_lsn)
 ),
 
 {_latest(table.key) if table.key else _left_over([column.name for column in table.columns])}

@@ -83,7 +83,7 @@ def kinds(events: list[Event]) -> list[str]:
     return [event.kind for event in events]
 
 
-@pytest.mark.parametrize("moment", ["snapshot-taken", pytest.param("batch-landed", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("moment", ["snapshot-begun", pytest.param("batch-landed", marks=pytest.mark.soak)])
 def test_capture_goes_on_when_the_server_dies_between_two_deliveries(shop, database, postgres, moment):
     """A server killed and started again in the middle of a visit must cost no change and double none."""
     if moment == "batch-landed":
@@ -95,7 +95,7 @@ def test_capture_goes_on_when_the_server_dies_between_two_deliveries(shop, datab
         postgres.start()
 
     events = shop.land(observers=[when(moment, die)])
-    assert ("capture-interrupted" in kinds(events)) is (moment == "snapshot-taken")  # small changes have all arrived
+    assert ("capture-interrupted" in kinds(events)) is (moment == "snapshot-begun")  # small changes have all arrived
     assert shop.differs() == []
     assert len(set(shop.history("_lsn, _sequence"))) == len(shop.history())
 
@@ -114,7 +114,7 @@ def test_capture_goes_on_when_the_line_is_cut(shop, database, moment):
 @pytest.mark.parametrize(
     "place",
     [
-        "snapshot.py:take_snapshot",
+        "snapshot.py:files",
         "capture.py:settle",
         *(pytest.param(name, marks=pytest.mark.soak) for name in ("capture.py:_give", "changes.py:_cut")),
     ],

@@ -6,8 +6,8 @@ not all is landed is given up and the table read anew.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from lake.errors import SourceError
@@ -15,7 +15,7 @@ from lake.sources.capture.changes import ChangeReader
 from lake.sources.capture.door import Database, LogStream, to_lsn
 from lake.sources.capture.frames import HistoryFile
 from lake.sources.capture.place import Captured, read_captured
-from lake.sources.capture.snapshot import take_snapshot
+from lake.sources.capture.snapshot import make_slot, open_snapshot
 from lake.sources.capture.table import (
     drop_unused_slots,
     examine,
@@ -55,19 +55,25 @@ class _Capture:
     captured: Captured
     position: Mapping[str, str] = field(default_factory=dict)
     _given: int = 0
+    _lasting: int = 0  # of them: a snapshot that breaks off begins anew
     _target: int = 0
     _is_anew: bool = False
+    _latest: Path | None = None
+
+    def __post_init__(self) -> None:
+        self._paths = self._name_files()
 
     def deliveries(self) -> Iterator[Delivery]:
         """Gives delivery after delivery, and begins the connection anew where it was cut."""
         tries = 0
         while True:
-            before = self._given
+            before = self._lasting
             try:
                 yield from self._read()
                 return
             except Passing as fault:
-                tries = 0 if self._given > before else tries
+                self._remove_latest()
+                tries = 0 if self._lasting > before else tries
                 if tries == len(PAUSES):
                     raise
                 self._note("capture-interrupted", reason=self.visit.secrets.redact(fault.message))
@@ -105,25 +111,27 @@ class _Capture:
         kept = self.position.get(SLOT, "") if self.position.get(SNAPSHOT) == DONE else ""
         base = int(self.position.get(BASE, 0))
         last = int(self.position.get(LSN, 0)) + base
-        snapshot = take_snapshot(database, stream, self.visit, kept, lambda lsn: base if lsn + base >= last else last)
-        self._note("snapshot-taken", lsn=to_lsn(snapshot.lsn), slot=snapshot.slot, files=len(snapshot.files))
-        fixed = {LSN: str(snapshot.lsn), BASE: str(snapshot.base), SLOT: snapshot.slot}
-        fixed |= {SYSTEM: system, TABLE: str(snapshot.oid)}
-        for number, path in enumerate(snapshot.files, 1):
-            state = DONE if number == len(snapshot.files) else READING
-            yield from self._give(path, {**fixed, SNAPSHOT: state}, None)
+        slot = make_slot(database, stream, kept)
+        base = base if slot.lsn + base >= last else last
+        told = {"lsn": to_lsn(slot.lsn), "slot": slot.name}
+        self._note("snapshot-begun", **told)
+        with open_snapshot(database, self.visit, slot, base) as snapshot:
+            fixed = {LSN: str(slot.lsn), BASE: str(base), SLOT: slot.name}
+            fixed |= {SYSTEM: system, TABLE: str(snapshot.table.oid)}
+            for path, is_last in snapshot.files(self._paths):
+                yield from self._give(path, {**fixed, SNAPSHOT: DONE if is_last else READING}, None)
+        self._note("snapshot-taken", **told)
 
     def _changes(self, database: Database, stream: LogStream) -> Iterator[Delivery]:
         slot, start = self.position[SLOT], int(self.position[LSN])
         drop_unused_slots(database, slot)
         stream.begin(slot, self.captured.publication, start)
         base = int(self.position[BASE])
-        reader = ChangeReader(database, stream, examine(database).oid, self.visit, self._target, base)
+        reader = ChangeReader(database, stream, examine(database).oid, self._paths, self._target, base)
         for cut in reader.cuts():
             yield from self._give(cut.path, {**self.position, LSN: str(cut.lsn)}, stream)
         if reader.reached - int(self.position[LSN]) >= IDLE_BYTES:
-            nothing = self.visit.scratch / f"{self.visit.contract.source}.idle.jsonl"
-            HistoryFile(nothing).close()
+            nothing = HistoryFile(next(self._paths)).close()
             yield from self._give(nothing, {**self.position, LSN: str(reader.reached)}, stream)
 
     def _expect_same(self, database: Database, system: str) -> None:
@@ -166,8 +174,19 @@ class _Capture:
         )
         self.position = {**position, ORDINAL: str(ordinal)}
         self._given += 1
-        with suppress(FileNotFoundError):
-            path.unlink()
+        self._lasting += position[SNAPSHOT] == DONE
+        path.unlink(missing_ok=True)
+
+    def _name_files(self) -> Iterator[Path]:
+        """Gives a name for each file, none of them twice: the engine remembers what stood under a name."""
+        for number in count(1):
+            self._latest = self.visit.scratch / f"{self.visit.contract.source}.{number}.jsonl"
+            yield self._latest
+
+    def _remove_latest(self) -> None:
+        """Removes what was being written when the line broke: it is written anew."""
+        if self._latest is not None:
+            self._latest.unlink(missing_ok=True)
 
     def _note(self, kind: str, **details: object) -> None:
         self.visit.run.note(kind, self.visit.contract.source, **details)

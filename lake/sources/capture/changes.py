@@ -8,7 +8,6 @@ from lake.sources.capture import messages as said
 from lake.sources.capture.door import Database, LogStream
 from lake.sources.capture.frames import HistoryFile, Portion, Shape, changed_rows, marker_row, sequence_of, shape_of
 from lake.sources.capture.table import conversions
-from lake.sources.visit import Visit
 
 PORTION_BYTES = 4 << 20
 
@@ -31,7 +30,7 @@ class ChangeReader:
     database: Database
     stream: LogStream
     table_id: int
-    visit: Visit
+    paths: Iterator[Path]
     target: int
     base: int
     _portion: Portion = field(default_factory=Portion)
@@ -39,7 +38,6 @@ class ChangeReader:
     _file: HistoryFile | None = None
     _transaction: said.Begin = field(default=said.Begin(0, 0))
     _number: int = 0
-    _cuts: int = 0
     _end: int = 0
 
     def cuts(self) -> Iterator[Cut]:
@@ -116,8 +114,7 @@ class ChangeReader:
 
     def _opened(self) -> HistoryFile:
         if self._file is None:
-            self._cuts += 1
-            self._file = HistoryFile(self.visit.scratch / f"{self.visit.contract.source}.changes{self._cuts}.jsonl")
+            self._file = HistoryFile(next(self.paths))
         return self._file
 
     def _cut(self) -> Cut:

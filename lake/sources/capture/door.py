@@ -3,11 +3,12 @@
 import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from lake.errors import SourceError
 from lake.sources.capture.faults import fault_of
 from lake.sources.capture.place import Captured
+from lake.sources.database.client import Client, open_postgresql
 from lake.sources.database.endpoint import read_endpoint
 from lake.sources.database.postgresql import connection_string
 from lake.sources.visit import Visit
@@ -55,11 +56,6 @@ class Database:
             for statement in statements:
                 cursor.execute(statement)
 
-    def copy(self, query: str, sink: "CopySink") -> None:
-        """Sends what a query gives into a sink, as binary COPY, a row at a time."""
-        with self._translating(), self.connection.cursor() as cursor:
-            cursor.copy_expert(f"copy ({query}) to stdout (format binary)", sink)
-
     def close(self) -> None:
         """Lets the connection go, also a broken one."""
         _close(self.connection)
@@ -74,14 +70,6 @@ class Database:
     def _translating(self) -> Iterator[None]:
         with translating(self.captured):
             yield
-
-
-class CopySink(Protocol):
-    """What a COPY is written into: an object with `write`, called once a row."""
-
-    def write(self, data: bytes) -> None:
-        """Takes one row."""
-        ...
 
 
 class LogStream:
@@ -199,12 +187,18 @@ def _close(opened: "connection") -> None:
         opened.close()
 
 
+def open_reader(captured: Captured, visit: Visit) -> Client:
+    """Gives a connection by which rows come as Arrow; raises SourceError when it cannot be opened."""
+    return open_postgresql(_address(visit, SETTINGS), captured.place)
+
+
 def _connect(visit: Visit, settings: dict[str, str], **more: Any) -> "connection":
     import psycopg2
 
-    return psycopg2.connect(
-        connection_string(read_endpoint(visit.contract), visit.secrets),
-        **more,
-        client_encoding="UTF8",
-        options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
-    )
+    return psycopg2.connect(_address(visit, settings), **more)
+
+
+def _address(visit: Visit, settings: dict[str, str]) -> str:
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    address = connection_string(read_endpoint(visit.contract), visit.secrets)
+    return f"{address} client_encoding='UTF8' options='{options}'"

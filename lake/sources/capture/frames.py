@@ -1,4 +1,4 @@
-"""Changes as history rows: what `pgoutput` and COPY sent, a portion at a time, as the lines that land."""
+"""Changes as history rows: what `pgoutput` sent and a snapshot read, a portion at a time, as the lines that land."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,6 @@ from lake.sources.capture.tuples import (
     Places,
     Values,
     join_messages,
-    read_copied,
     read_tuples,
     to_texts,
 )
@@ -123,15 +122,14 @@ def changed_rows(portion: Portion, shape: Shape) -> pl.DataFrame:
     return pl.concat([deleted, written]).sort(PLACE, "_sequence").drop(PLACE)
 
 
-def copied_rows(messages: Sequence[bytes], shape: Shape, lsn: int, at: str, first: int) -> pl.DataFrame:
-    """Gives rows of a binary COPY as those of a snapshot; `first` is the number of the first."""
-    data, starts = join_messages(messages)
-    columns = _texts(data, read_copied(data, starts, len(shape.columns)), shape)
+def copied_rows(batch: pa.RecordBatch, shape: Shape, lsn: int, at: str, first: int) -> pl.DataFrame:
+    """Gives rows of texts as those of a snapshot; `first` is the number of the first."""
+    columns = _converted(dict(zip(shape.columns, batch.columns, strict=True)), shape)
     return pl.DataFrame(columns).with_columns(
         _change=pl.lit("snapshot"),
         _changed_at=pl.lit(at),
         _lsn=pl.lit(lsn),
-        _sequence=pl.int_range(first, first + len(messages), dtype=pl.Int64),
+        _sequence=pl.int_range(first, first + batch.num_rows, dtype=pl.Int64),
     )
 
 
@@ -154,8 +152,13 @@ def sequence_of(number: int) -> int:
 
 
 def _texts(data: Bytes, columns: Sequence[Values], shape: Shape) -> dict[str, pa.Array]:
-    found = {name: to_texts(data, column) for name, column in zip(shape.columns, columns, strict=True)}
-    return found | {name: convert(found[name], kind) for name, kind in shape.converted.items()}
+    return _converted(
+        {name: to_texts(data, column) for name, column in zip(shape.columns, columns, strict=True)}, shape
+    )
+
+
+def _converted(texts: dict[str, pa.Array], shape: Shape) -> dict[str, pa.Array]:
+    return texts | {name: convert(texts[name], kind) for name, kind in shape.converted.items()}
 
 
 def _beside(old_places: Places, new_places: Places, count: int) -> Places:

@@ -1,7 +1,6 @@
-"""Rows as PostgreSQL sends them, many at once: column by column out of the joined bytes, without a loop over rows.
+"""Tuples of the plug-in `pgoutput`, many at once: column by column out of the joined bytes, without a loop over rows.
 
-Two forms are read: the tuples of the plug-in `pgoutput`, where each value says whether it is there, and those of a
-binary `COPY` of text columns. Values stay the texts that the server wrote, digit for digit.
+Each value says whether it is there. Values stay the texts that the server wrote, digit for digit.
 """
 
 from collections.abc import Sequence
@@ -52,19 +51,6 @@ def read_tuples(data: Bytes, at: Places, column_count: int) -> tuple[list[Values
         columns.append(Values(at + 5, lengths, is_there, kind == UNCHANGED))
         at = at + np.where(is_there, 5 + lengths, 1)
     return columns, at
-
-
-def read_copied(data: Bytes, at: Places, column_count: int) -> list[Values]:
-    """Reads a tuple of a binary COPY at each place."""
-    at = at + 2
-    columns = []
-    for _ in range(column_count):
-        said = _int32(data, at)
-        is_there = said >= 0
-        lengths = np.where(is_there, said, 0)
-        columns.append(Values(at + 4, lengths, is_there, np.zeros(len(at), np.bool_)))
-        at = at + 4 + lengths
-    return columns
 
 
 def to_texts(data: Bytes, column: Values) -> pa.Array:
