@@ -50,7 +50,9 @@ def column_lineage(model: Model, schemas: Schemas) -> list[ColumnEdge]:
 def qualified_scope(tree: exp.Query, schemas: Schemas) -> Scope | None:
     """Gives a select's scope with every star expanded and every column named by its table; None when that fails."""
     schema = MappingSchema(dialect="duckdb")
-    for name, columns in schemas.items():
+    named = {f"{table.db}.{table.name}".lower() for table in tree.find_all(exp.Table)}
+    read = {name: columns for name, columns in schemas.items() if name.lower() in named}
+    for name, columns in (read or schemas).items():  # to tell of every table there is costs more than all the rest
         schema.add_table(name, dict(columns), match_depth=False)
     try:
         qualified = qualify(tree.copy(), schema=schema, dialect="duckdb", validate_qualify_columns=False)
