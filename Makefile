@@ -17,6 +17,9 @@ UV := $(or $(shell command -v uv 2>/dev/null),$(BIN)/uv)
 # More workers than cores: many tests wait, for servers to start and for processes to end.
 PYTEST := $(BIN)/pytest -n 4 --no-loadscope-reorder
 
+# Images for containers often forbid Python to keep what it has compiled: then every process compiles Prefect anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup demo test check lint types soak ci bench lock clean
 
 help: ## Print what there is

@@ -13,9 +13,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import duckdb
@@ -45,6 +45,7 @@ WRITES = {  # what changes anything in a lake, by the file it stands in: ours, a
     "objects.py": {"put", "create"},
     "table.py": {"create", "create_write_transaction", "restore", "add_columns", "set_table_description"},
 }
+WRITING = frozenset().union(*WRITES.values())
 
 CONTRACT = """\
 apiVersion: v3.1.0
@@ -299,18 +300,28 @@ def watch(folder: Path, how: str) -> dict[str, Any]:
             if last.get(catalogue) == state:
                 continue
             last[catalogue] = state
-            for read in (_read_catalogue, _read_release):
-                try:
-                    found = read(catalogue.parents[2])
-                except (duckdb.Error, SluiceError) as error:
-                    found = None
-                    if catalogue.exists():  # else the test is through with this lake
-                        wrong.append(f"{catalogue.parents[2].name} {read.__name__} {error}")
-                reads += found is not None
-                if found is not None and not _is_whole(found, how):
-                    wrong.append(f"{catalogue.parents[2].name} {read.__name__} {found}")
+            found, torn = read_as_others(catalogue.parents[2], how)
+            reads += found
+            if catalogue.exists():  # else the test is through with this lake
+                wrong += torn
         time.sleep(0.1)  # as long as a read takes: else readers have a core to themselves
     return {"reads": reads, "wrong": wrong}
+
+
+def read_as_others(folder: Path, how: str = "together") -> tuple[int, list[str]]:
+    """Reads a lake by its `lake.duckdb` and by its release; gives how many found one, and what was not whole."""
+    found: list[tuple[Any, ...]] = []
+    wrong: list[str] = []
+    for read in (_read_catalogue, _read_release):
+        try:
+            told = read(folder)
+        except (duckdb.Error, SluiceError) as error:
+            wrong.append(f"{folder.name} {read.__name__} {error}")
+            continue
+        if told is not None:
+            found.append(told)
+            wrong += [] if _is_whole(told, how) else [f"{folder.name} {read.__name__} {told}"]
+    return len(found), wrong
 
 
 def _readable(catalogue: Path) -> object:
@@ -330,7 +341,10 @@ def _is_whole(found: tuple[Any, ...], how: str) -> bool:
 
 
 def _read_catalogue(folder: Path) -> tuple[Any, ...] | None:
-    with open_catalogue(folder / "lake" / "data" / "lake.duckdb", store_of(folder)) as client:
+    path = folder / "lake" / "data" / "lake.duckdb"
+    if not path.exists():
+        return None
+    with open_catalogue(path, store_of(folder)) as client:
         if not client.sql("from duckdb_views() where schema_name = 'marts'").fetchall():
             return None
         return client.sql(ONE_WHOLE_STATE).fetchone()
@@ -363,26 +377,32 @@ def at_event(place: int, act: Callable[[], object]) -> Callable[[Event], None]:
 
 @contextmanager
 def at_write(place: int, act: Callable[[], object]) -> Iterator[list[str]]:
-    """Does something at the n-th moment right before or right after a write, or at each; gives the moments so far.
+    """Does something at the n-th moment right before or right after a write, or at each; gives the moments until then.
 
     A moment reads `before create_write_transaction raw/orders`.
     """
     moments: list[str] = []
 
     def profile(frame: FrameType, event: str, _argument: object) -> None:
-        file, name = frame.f_code.co_filename, frame.f_code.co_name
-        if event in ("call", "return") and name in WRITES.get(file.rsplit("/", 1)[-1], ()):
+        # Called at every call of every function: what most of them fail at stands first.
+        code = frame.f_code
+        if code.co_name in WRITING and event in ("call", "return") and _is_write(code):
+            name = code.co_name
             moments.append(f"{'before' if event == 'call' else 'after'} {name} {_written(frame.f_locals)}".rstrip())
             if place in (len(moments), EACH):
                 sys.setprofile(None)
                 act()
-                sys.setprofile(profile)
+                sys.setprofile(profile if place == EACH else None)
 
     sys.setprofile(profile)
     try:
         yield moments
     finally:
         sys.setprofile(None)
+
+
+def _is_write(code: CodeType) -> bool:
+    return code.co_name in WRITES.get(code.co_filename.rsplit("/", 1)[-1], ())
 
 
 def _written(values: Mapping[str, Any]) -> str:
@@ -419,7 +439,7 @@ def main(arguments: Sequence[str]) -> None:
         told = watch(given.folder, *given.marts)
     else:
         _wait_for(given.start)
-        with at_write(given.kill_at_write, kill_myself):
+        with at_write(given.kill_at_write, kill_myself) if given.kill_at_write else nullcontext():
             told = run_here(
                 given.folder, *given.marts, observers=(at_event(given.kill_at_event, kill_myself),)
             ).as_json()

@@ -3,6 +3,7 @@
 What a kill leaves behind is what the lake holds at that moment. Moments that find the same lake need to be tried once.
 """
 
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,20 +25,28 @@ class Place:
 
 @dataclass(frozen=True)
 class Moment:
-    """A place in a run, its name, which may come twice, and the files that the lake in a folder had there."""
+    """A place in a run, its name, which may come twice, and the files that the lake in a folder had there.
+
+    A run killed there leaves `kept` behind: where moments are kept, a copy of the project, if its lake is another one
+    than a moment before.
+    """
 
     place: Place
     name: str
     files: frozenset[tuple[str, int]]
+    kept: Path | None = None
 
 
-def moments_of(folder: Path) -> list[Moment]:
-    """Runs the pipeline of a project whose lake is a folder, and gives all its moments in order."""
+def moments_of(folder: Path, keep: Path | None = None) -> list[Moment]:
+    """Runs the pipeline of a project whose lake is a folder, and gives all its moments in order, kept below `keep`."""
     seen: list[Moment] = []
     events: list[Event] = []
 
     def look(kind: Literal["event", "write"], number: int, name: str) -> None:
-        seen.append(Moment(Place(kind, number), name, _files(folder / "lake")))
+        files = _files(folder / "lake")
+        is_new = not seen or seen[-1].files != files
+        kept = _copy(folder, keep / f"{kind}-{number}") if keep is not None and is_new else None
+        seen.append(Moment(Place(kind, number), name, files, kept))
 
     def note(event: Event) -> None:
         events.append(event)
@@ -48,10 +57,18 @@ def moments_of(folder: Path) -> list[Moment]:
     return seen
 
 
+def _copy(folder: Path, target: Path) -> Path:
+    def copy(source: str, copied: str) -> None:
+        with suppress(FileNotFoundError):  # the archive is written beside the landing, and renamed into place
+            shutil.copy2(source, copied)
+
+    return shutil.copytree(folder, target, copy_function=copy)
+
+
 def _files(lake: Path) -> frozenset[tuple[str, int]]:
     found = set()
     for path in lake.rglob("*"):
-        with suppress(FileNotFoundError):  # the archive is written beside the landing, and renamed into place
+        with suppress(FileNotFoundError):
             found.add((str(path), path.stat().st_mtime_ns if path.is_file() else 0))
     return frozenset(found)
 

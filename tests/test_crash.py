@@ -23,12 +23,13 @@ from tests.crash_parts import (
     first_write,
     lake_state,
     make_shop,
+    read_as_others,
     readers_watching,
     run_here,
     start_run,
     store_of,
 )
-from tests.moment_parts import Place, moments_of, new_lakes, one_of_each
+from tests.moment_parts import Moment, Place, moments_of, new_lakes, one_of_each
 from tests.store_parts import IN_BUCKET_AT_LENGTH, in_a_folder, lake_keys, put_in_bucket
 
 AT_ONCE = 2  # processes dying side by side, each on a lake of its own
@@ -80,6 +81,19 @@ def first_run(tmp_path_factory, where) -> Scene:
     """No lake yet, and three files."""
     folder = tmp_path_factory.mktemp("first")
     return scene(folder, begin_shop(folder / "begun", where, FIRST_FILE, SECOND_FILE, THIRD_FILE))
+
+
+def check_kept(folder: Path, given: Scene, moments: Sequence[Moment]) -> None:
+    """Runs again on what a run killed at each moment leaves, and compares; readers find it whole, then and after."""
+    wrong: list[str] = []
+    with readers_watching(folder):
+        for moment in moments:
+            assert moment.kept is not None, moment.name
+            wrong += [f"{moment.name}: {found}" for found in read_as_others(moment.kept)[1]]
+            lake = moment.kept.replace(folder / moment.kept.name)
+            wrong += compare(lake, given, moment.place)
+            shutil.rmtree(lake.replace(folder.with_name("done")))
+    assert wrong == []
 
 
 def check_crashes(folder: Path, given: Scene, places: Sequence[Place]) -> None:
@@ -144,13 +158,14 @@ def test_crash_then_rerun_gives_the_undisturbed_lake(tmp_path: Path, where: str 
 def test_crash_whatever_the_lake_holds(tmp_path: Path, next_run: Scene) -> None:
     """Killed wherever a run has written something more: after every write, and so before the next and at every event.
 
-    Each write leaves another lake behind; nothing between two of them does, steps and checks included.
+    Each write leaves another lake behind; nothing between two of them does, steps and checks included. What a kill
+    would leave is copied while a run goes on; the tests before and after this one do kill.
     """
-    moments = new_lakes(moments_of(copy_shop(next_run.begun, tmp_path / "moments")))
+    moments = new_lakes(moments_of(copy_shop(next_run.begun, tmp_path / "moments"), tmp_path / "kept"))
     written = {moment.name for moment in moments}
     assert {name for name in next_run.writes if name.startswith("after")} <= written
     assert len(moments) >= 20
-    check_crashes(tmp_path, next_run, [moment.place for moment in moments])
+    check_kept(tmp_path / "lakes", next_run, moments)
 
 
 @pytest.mark.soak
@@ -158,11 +173,11 @@ def test_crash_whatever_the_lake_holds(tmp_path: Path, next_run: Scene) -> None:
 @in_a_folder
 def test_crash_of_the_first_run_ever(tmp_path: Path, first_run: Scene) -> None:
     """Killed when a table has just been made, is still empty, or has its first rows: every table once."""
-    moments = new_lakes(moments_of(copy_shop(first_run.begun, tmp_path / "moments")))
+    moments = new_lakes(moments_of(copy_shop(first_run.begun, tmp_path / "moments"), tmp_path / "kept"))
     made = one_of_each(moment for moment in moments if moment.name.startswith("after create"))
     assert {name for name in first_run.writes if name.startswith("after create ")} <= {moment.name for moment in made}
     assert len(made) >= 12
-    check_crashes(tmp_path, first_run, [moment.place for moment in made])
+    check_kept(tmp_path / "lakes", first_run, made)
 
 
 @pytest.mark.soak

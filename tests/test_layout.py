@@ -6,6 +6,7 @@ import statistics
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,16 @@ ENVIRONMENT = {"environ", "environb", "getenv", "putenv"}
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "manager", "base", "common", "misc"}
 
 
-def read(path: Path) -> ast.Module:
-    return ast.parse(path.read_text("utf-8"), str(path))
+@pytest.fixture(scope="module", autouse=True)
+def _nodes_are_forgotten() -> Iterator[None]:
+    yield
+    nodes.cache_clear()
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All that a file says, read once for all rules."""
+    return tuple(ast.walk(ast.parse(path.read_text("utf-8"), str(path))))
 
 
 def name(path: Path) -> str:
@@ -81,9 +90,9 @@ def sources(*folders: str) -> list[Path]:
     return [path for path in found if "data" not in path.relative_to(ROOT).parts]
 
 
-def imported(tree: ast.Module) -> Iterator[tuple[str, int]]:
+def imported(path: Path) -> Iterator[tuple[str, int]]:
     """Every module a file imports, wherever in the file, with its line; relative ones as `.`."""
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -93,7 +102,7 @@ def imported(tree: ast.Module) -> Iterator[tuple[str, int]]:
 def functions(paths: list[Path]) -> Iterator[tuple[str, int]]:
     """Every function with its length in lines, its docstring not counted."""
     for path in paths:
-        for node in ast.walk(read(path)):
+        for node in nodes(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 words = ast.get_docstring(node, clean=False)
                 docstring = 0 if words is None else words.count("\n") + 1
@@ -101,7 +110,7 @@ def functions(paths: list[Path]) -> Iterator[tuple[str, int]]:
 
 
 def offences(paths: list[Path], find: Callable[[ast.AST], bool]) -> list[str]:
-    return [f"{name(path)}:{node.lineno}" for path in paths for node in ast.walk(read(path)) if find(node)]  # type: ignore[attr-defined]
+    return [f"{name(path)}:{node.lineno}" for path in paths for node in nodes(path) if find(node)]  # type: ignore[attr-defined]
 
 
 def dotted(node: ast.AST) -> tuple[str, str]:
@@ -174,7 +183,7 @@ def test_layout_imports_run_one_way() -> None:
         f"{name(path)}:{line} imports {module}"
         for place, part in enumerate(PARTS)
         for path in sources(part)
-        for module, line in imported(read(path))
+        for module, line in imported(path)
         if module == "." or module.split(".")[0] in {*PARTS[place + 1 :], "tests", "benchmarks"}
     ]
     assert wrong == []
@@ -185,7 +194,7 @@ def test_layout_outside_systems_have_one_edge() -> None:
     wrong = [
         f"{name(path)}:{line} imports {module}"
         for path in sources(*PARTS)
-        for module, line in imported(read(path))
+        for module, line in imported(path)
         if not name(path).startswith(EDGES.get(module.split(".")[0], ""))
     ]
     assert wrong == []
@@ -306,7 +315,7 @@ def test_layout_tests_say_what_must_hold() -> None:
     silent = [
         f"{name(path)}:{node.lineno} {node.name}"
         for path in sources("tests")
-        for node in ast.walk(read(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node)
     ]
     assert silent == []

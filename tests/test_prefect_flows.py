@@ -119,7 +119,7 @@ def deploy(shop: Path, commerce: Path) -> None:
         yaml.safe_dump(document, file)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """`sluice up` on a free port; everything it started must be gone when it is told to stop."""
     shop = write_shop(tmp_path_factory.mktemp("up") / "shop")
