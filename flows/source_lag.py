@@ -36,6 +36,9 @@ def lag_measures(job: Job) -> Iterator[tuple[str, str, float, str]]:
             continue
         unit = lags[0].unit
         yield "source_behind", contract.source, sum(lag.behind for lag in lags), unit
+        waits = [lag.oldest_seconds for lag in lags if lag.oldest_seconds is not None]
+        if waits:
+            yield "source_oldest_waiting", contract.source, max(waits), "seconds"
         if len(lags) > 1:
             for lag in lags:
                 yield "source_part_behind", f"{contract.source} {lag.part}", lag.behind, lag.unit

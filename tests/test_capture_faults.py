@@ -392,11 +392,37 @@ def test_capture_says_how_much_of_the_log_waits(shop, database):
     """What the server keeps for the lake must be measured in bytes, with the most it may be."""
     shop.land_wholly()
     database.execute("create table others as select n, repeat('x', 1000) as x from generate_series(1, 20000) as n")
-    (behind, allowed) = shop.lags()
+    behind, *_, allowed = shop.lags()
     assert behind[:2] == ("source_behind", "items") and behind[2] > 5_000_000 and behind[3] == "bytes"
     assert allowed == ("source_allowed_behind", "items", float(1 << 30), "bytes")
     shop.land()
     assert shop.lags()[0][2] < 1 << 20
+
+
+def test_capture_says_how_long_the_oldest_change_has_waited(shop, database):
+    """The age of the first change that is not in the lake must be told by the server's clock, 0 when all are there."""
+
+    def told() -> float:
+        ends = time.monotonic() + 60
+        while not (found := [row for row in shop.lags() if row[0] == "source_oldest_waiting"]):
+            assert time.monotonic() < ends  # on a busy machine it may be given up
+        assert found[0][1::2] == ("items", "seconds")
+        return found[0][2]
+
+    fill(database, 1)
+    shop.land_wholly()
+    database.execute("create table others (id integer primary key)", "insert into others values (1)")
+    assert told() == 0
+    clock = "select extract(epoch from clock_timestamp())::float"
+    times = [database.rows(clock)[0][0]]
+    database.execute("insert into items values (100, 1, 1)")
+    times += [database.rows(clock)[0][0]]
+    database.execute("insert into items values (101, 1, 1)")
+    times += [database.rows(clock)[0][0], told(), database.rows(clock)[0][0]]
+    before, after, asked, age, answered = times
+    assert asked - after <= age <= answered - before
+    shop.land_wholly()
+    assert told() == 0 and shop.differs() == []
 
 
 @pytest.mark.soak
@@ -459,6 +485,23 @@ def work(database: Database, chance: random.Random) -> None:
             opened.commit()
 
 
+def test_capture_goes_on_when_a_server_has_forgotten_what_it_heard(shop, database, postgres):
+    """A server that dies forgets what its slot heard last: that is no other log, and nothing may land twice."""
+    shop.land()
+    heard = f"select confirmed_flush_lsn {SLOTS}"
+    before = database.rows(heard)
+    for first in (1, 50):
+        fill(database, first)
+        shop.land()
+    postgres.kill()
+    postgres.start()
+    assert database.rows(heard) == before
+    fill(database, 100)
+    shop.land()
+    assert shop.differs() == []
+    assert len(set(shop.history("_lsn, _sequence"))) == len(shop.history())
+
+
 def test_capture_of_a_server_that_was_set_back_is_told(shop, database, postgres):
     """A server that is a copy of itself from before the last landing must not be read on: what it writes now would be
     taken for what has been read."""
@@ -473,6 +516,9 @@ def test_capture_of_a_server_that_was_set_back_is_told(shop, database, postgres)
     postgres.start()
     database.execute("insert into items values (2, 2, 2)")
     with pytest.raises(SourceError, match="is an older state of itself.*land SOURCE --snapshot"):
+        shop.land()
+    fill(database, 50, 1000)
+    with pytest.raises(SourceError, match="set back to an older state of itself, and has been written to since"):
         shop.land()
     shop.land("items", anew=True)
     database.execute("update items set note = 3 where id = 1")

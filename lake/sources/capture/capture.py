@@ -14,6 +14,8 @@ from lake.errors import SourceError
 from lake.sources.capture.changes import ChangeReader
 from lake.sources.capture.door import Database, LogStream, to_lsn
 from lake.sources.capture.frames import HistoryFile
+from lake.sources.capture.landed import Landed, last_of
+from lake.sources.capture.messages import Begin
 from lake.sources.capture.place import Captured, read_captured
 from lake.sources.capture.snapshot import make_slot, open_snapshot
 from lake.sources.capture.table import (
@@ -32,6 +34,7 @@ from lake.sources.visit import ORDINAL, Visit, numbered_batch
 
 # What a position says. `base` is added to every place of the log: they grow on where another server's log begins.
 LSN, BASE, SLOT, SYSTEM, TABLE, SNAPSHOT = "lsn", "base", "slot", "system", "table", "snapshot"
+LAST = "last"  # the last transaction before that place of which anything was told
 READING, DONE = "reading", "done"
 PAUSES = (1.0, 3.0, 9.0)  # seconds before another try; a delivery that landed begins them anew
 TURN_PAUSES = (0.2, 0.5, 1.0, 2.0)  # a run that was killed holds the table until the server has noticed
@@ -94,9 +97,9 @@ class _Capture:
             if self.position.get(SNAPSHOT) != DONE or (self.visit.anew and not self._is_anew):
                 yield from self._snapshot(database, stream, system)
                 self._is_anew = True
-            self._expect_same(database, system)
+            begun = self._expect_same(database, system)
             self._target = self._target or log_end(database)
-            yield from self._changes(database, stream)
+            yield from self._changes(database, stream, begun)
 
     def _has_turn(self, database: Database) -> bool:
         if take_turn(database):
@@ -117,25 +120,27 @@ class _Capture:
         self._note("snapshot-begun", **told)
         with open_snapshot(database, self.visit, slot, base) as snapshot:
             fixed = {LSN: str(slot.lsn), BASE: str(base), SLOT: slot.name}
-            fixed |= {SYSTEM: system, TABLE: str(snapshot.table.oid)}
+            fixed |= {SYSTEM: system, TABLE: str(snapshot.table.oid), LAST: last_of(slot.lsn, Begin(0, 0))}
             for path, is_last in snapshot.files(self._paths):
                 yield from self._give(path, {**fixed, SNAPSHOT: DONE if is_last else READING}, None)
         self._note("snapshot-taken", **told)
 
-    def _changes(self, database: Database, stream: LogStream) -> Iterator[Delivery]:
-        slot, start = self.position[SLOT], int(self.position[LSN])
+    def _changes(self, database: Database, stream: LogStream, begun: int) -> Iterator[Delivery]:
+        slot, base = self.position[SLOT], int(self.position[BASE])
         drop_unused_slots(database, slot)
-        stream.begin(slot, self.captured.publication, start)
-        base = int(self.position[BASE])
-        reader = ChangeReader(database, stream, examine(database).oid, self._paths, self._target, base)
+        stream.begin(slot, self.captured.publication, begun)
+        landed = Landed(self.captured.place, int(self.position[LSN]), self.position.get(LAST), begun)
+        reader = ChangeReader(database, stream, examine(database).oid, self._paths, self._target, base, landed)
         for cut in reader.cuts():
-            yield from self._give(cut.path, {**self.position, LSN: str(cut.lsn)}, stream)
+            told = {} if cut.last is None else {LAST: cut.last}
+            yield from self._give(cut.path, {**self.position, LSN: str(cut.lsn), **told}, stream)
         if reader.reached - int(self.position[LSN]) >= IDLE_BYTES:
             nothing = HistoryFile(next(self._paths)).close()
-            yield from self._give(nothing, {**self.position, LSN: str(reader.reached)}, stream)
+            told = {} if reader.last is None else {LAST: reader.last}
+            yield from self._give(nothing, {**self.position, LSN: str(reader.reached), **told}, stream)
 
-    def _expect_same(self, database: Database, system: str) -> None:
-        """Raises SourceError unless this is the database, the table and the slot of the last landing."""
+    def _expect_same(self, database: Database, system: str) -> int:
+        """Gives from where the slot has the log; raises SourceError unless server, table and slot are those landed."""
         place = self.captured.place
         if system != self.position[SYSTEM]:
             raise SourceError(
@@ -153,7 +158,7 @@ class _Capture:
                 f"'{self.captured.publication}', since the last landing.",
                 cure="Run `sluice land SOURCE --snapshot`: the table is read anew, and goes on from there.",
             )
-        expect_slot(database, self.position[SLOT], int(self.position[LSN]))
+        return expect_slot(database, self.position[SLOT], int(self.position[LSN]))
 
     def _give(self, path: Path, position: Mapping[str, str], stream: LogStream | None) -> Iterator[Delivery]:
         """Gives one delivery; when the next one is asked for, it has landed and `position` is the lake's."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from lake.sources.capture import messages as said
 from lake.sources.capture.door import Database, LogStream
 from lake.sources.capture.frames import HistoryFile, Portion, Shape, changed_rows, marker_row, sequence_of, shape_of
+from lake.sources.capture.landed import Landed, last_of
 from lake.sources.capture.table import conversions
 
 PORTION_BYTES = 4 << 20
@@ -14,15 +15,16 @@ PORTION_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class Cut:
-    """A file of whole transactions, and the place from which the log goes on after them."""
+    """A file of whole transactions, the place from which the log goes on after them, and the last of them."""
 
     path: Path
     lsn: int
+    last: str | None
 
 
 @dataclass
 class ChangeReader:
-    """Reads one slot up to a place; `base` is added to the places in the rows.
+    """Reads one slot up to a place, past what has `landed`; `base` is added to the places in the rows.
 
     A transaction of any size goes to disk as it comes; memory holds a portion of it.
     """
@@ -33,12 +35,15 @@ class ChangeReader:
     paths: Iterator[Path]
     target: int
     base: int
+    landed: Landed
     _portion: Portion = field(default_factory=Portion)
     _shape: Shape | None = None
     _file: HistoryFile | None = None
     _transaction: said.Begin = field(default=said.Begin(0, 0))
     _number: int = 0
     _end: int = 0
+    _last: str | None = None
+    _is_landed: bool = False
 
     def cuts(self) -> Iterator[Cut]:
         """Gives file after file; the last is whatever there is when the target is reached."""
@@ -48,8 +53,14 @@ class ChangeReader:
                 self.stream.wait()
             elif self._take(message) and self._size >= self.database.captured.bytes_per_batch:
                 yield self._cut()
+        self.landed.expect_met()
         if self._size:
             yield self._cut()
+
+    @property
+    def last(self) -> str | None:
+        """The last transaction of which anything was read, now or before."""
+        return self._last or self.landed.last
 
     @property
     def reached(self) -> int:
@@ -67,13 +78,12 @@ class ChangeReader:
         """Takes one message; says whether it ended a transaction."""
         tag = message[0]
         if tag in said.ROWS:
-            if said.relation_id(message) == self.table_id:
+            if said.relation_id(message) == self.table_id and not self._is_landed:
                 self._take_row(message)
         elif tag == said.BEGIN:
-            self._transaction, self._number = said.read_begin(message), 0
-            self._begin_run()
+            self._begin(said.read_begin(message))
         elif tag == said.COMMIT:
-            self._end, self._transaction = said.read_commit(message), said.Begin(0, 0)
+            self._commit(said.read_commit(message))
             return True
         elif tag == said.RELATION and said.relation_id(message) == self.table_id:
             self._write_portion()
@@ -81,10 +91,24 @@ class ChangeReader:
             self._shape = shape_of(
                 self.database.captured, told.columns, told.types, conversions(self.database, told.types)
             )
-        elif tag == said.TRUNCATE and self.table_id in said.truncated_ids(message):
+        elif tag == said.TRUNCATE and self.table_id in said.truncated_ids(message) and not self._is_landed:
             self._write_portion()
             self._append_truncate()
         return False
+
+    def _begin(self, transaction: said.Begin) -> None:
+        self._transaction, self._number = transaction, 0
+        self._is_landed = self.landed.has(transaction)
+        if not self._is_landed:
+            self.landed.expect_met()
+        self._begin_run()
+
+    def _commit(self, end: int) -> None:
+        if self._is_landed:
+            self.landed.meet(end, self._transaction)
+        else:
+            self._last = last_of(end, self._transaction)
+        self._end, self._transaction = end, said.Begin(0, 0)
 
     def _take_row(self, message: bytes) -> None:
         self._portion.add(message)
@@ -121,4 +145,4 @@ class ChangeReader:
         self._write_portion()
         path = self._opened().close()
         self._file = None
-        return Cut(path, self._end)
+        return Cut(path, self._end, self.last)

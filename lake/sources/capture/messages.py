@@ -50,6 +50,13 @@ def relation_id(message: bytes) -> int:
     return found
 
 
+def changed_ids(message: bytes) -> tuple[int, ...]:
+    """Gives the tables whose rows a message changes."""
+    if message[0] in ROWS:
+        return (relation_id(message),)
+    return truncated_ids(message) if message[0] == TRUNCATE else ()
+
+
 def truncated_ids(message: bytes) -> tuple[int, ...]:
     """Gives the tables that a truncate empties."""
     count, _ = _TRUNCATE.unpack_from(message)

@@ -207,8 +207,8 @@ def expect_log(database: Database, lsn: int) -> None:
         )
 
 
-def expect_slot(database: Database, slot: str, lsn: int) -> None:
-    """Raises SourceError unless a slot still has every change from a place on."""
+def expect_slot(database: Database, slot: str, lsn: int) -> int:
+    """Gives the place up to which a slot has heard that it may forget; raises SourceError when that is beyond ours."""
     place = database.captured.place
     found = database.rows(SLOT, slot)
     if not found:
@@ -222,6 +222,7 @@ def expect_slot(database: Database, slot: str, lsn: int) -> None:
         raise slot_lost(
             place, f"its replication slot '{slot}' was read on by somebody else, or the lake is an older one."
         )
+    return int(confirmed)
 
 
 def slot_lag(database: Database, slot: str) -> int:
@@ -231,6 +232,12 @@ def slot_lag(database: Database, slot: str) -> int:
     if not found or found[0][0] is None:
         raise slot_lost(database.captured.place, f"its replication slot '{slot}' is gone.")
     return int(found[0][0])
+
+
+def clock_microseconds(database: Database) -> int:
+    """Gives the server's own clock, as its log tells of commits."""
+    since = "select (extract(epoch from clock_timestamp() - '2000-01-01 00:00:00+00') * 1000000)::bigint"
+    return int(database.rows(since)[0][0])
 
 
 def log_end(database: Database) -> int:
