@@ -87,7 +87,9 @@ def tell(job: Job, alerts: list[Alert]) -> None:
     """Hands alerts to the channel, then writes down that people were told; raises DeliveryError when it takes none."""
     job.findings.alerts += [_line(alert) for alert in alerts if alert.rule.sql]
     channel = choose_channel(job.settings)
-    telling = Telling(job.run.id, job.run.started_at, job.settings.mail_to, job.settings.currency)
+    telling = Telling(
+        job.run.id, job.run.started_at, job.settings.mail_to, job.settings.currency, job.settings.timezone
+    )
     for message in alert_messages(alerts, telling):
         said = _send(job, channel, message)
         job.run.note("alert-sent", message.subject, len(message.recipients), said=said)

@@ -14,6 +14,7 @@ from reports.formats import Formatter
 TEMPLATES = Path(__file__).parent / "templates"
 # Alerts, and letters of what each is of and says: they keep the mail below the 102 kB at which Gmail cuts it off.
 SHOWN_ALERTS, SUBJECT_LETTERS, MESSAGE_LETTERS = 50, 100, 300
+LARGE = 100
 STATE_WORDS = {"open": "new", "worse": "worse", "over": "over"}
 
 
@@ -21,13 +22,14 @@ STATE_WORDS = {"open": "new", "worse": "worse", "over": "over"}
 class Telling:
     """When and for whom alerts are told: the run, its instant in UTC, and who gets those whose rule names nobody.
 
-    Numbers are grouped as the currency's readers are used to.
+    Numbers are grouped as the currency's readers are used to; instants are shown in `timezone`.
     """
 
     run_id: str
     at: datetime
     mail_to: tuple[str, ...]
     currency: str = "INR"
+    timezone: str = "UTC"
 
 
 def alert_messages(alerts: Sequence[Alert], telling: Telling) -> list[Message]:
@@ -62,7 +64,7 @@ def _addressed(alerts: Sequence[Alert], telling: Telling, person: str | None, ot
 
 
 def _values(alerts: Sequence[Alert], telling: Telling) -> Mapping[str, object]:
-    formatter = Formatter("UTC", telling.currency)
+    formatter = Formatter(telling.timezone, telling.currency)
     by_rule: dict[str, list[Alert]] = {}
     for alert in alerts[:SHOWN_ALERTS]:
         by_rule.setdefault(alert.rule.name, []).append(alert)
@@ -71,7 +73,7 @@ def _values(alerts: Sequence[Alert], telling: Telling) -> Mapping[str, object]:
         "unshown_count": max(0, len(alerts) - SHOWN_ALERTS),
         "subject": _subject(alerts),
         "run_id": telling.run_id,
-        "at": f"{telling.at:%Y-%m-%d %H:%M} UTC",
+        "at": formatter.instant(telling.at),
     }
 
 
@@ -92,9 +94,14 @@ def _breach_shown(alert: Alert, formatter: Formatter) -> Mapping[str, str]:
         "state": STATE_WORDS[alert.state],
         "subject": _cut(alert.subject, SUBJECT_LETTERS),
         "message": _cut(formatter.words(alert.message), MESSAGE_LETTERS),
-        "measured": formatter.show(alert.measured, "number"),
-        "threshold": formatter.show(alert.threshold, "number"),
+        "measured": formatter.show(_rounded(alert.measured), "number"),
+        "threshold": formatter.show(_rounded(alert.threshold), "number"),
     }
+
+
+def _rounded(number: float | None) -> float | None:
+    """Gives a large number without the digits that nobody reads."""
+    return number if number is None or abs(number) < LARGE else round(number, 1)
 
 
 def _cut(text: str, most: int) -> str:

@@ -28,6 +28,12 @@ def known_format(form: str) -> str:
     return form
 
 
+def check_choice(argument: str, given: str, known: Sequence[str]) -> None:
+    """Raises ModelError for a word that an argument does not know."""
+    if given not in known:
+        raise ModelError("page-choice", f"{argument}='{given}' is not known.", cure=f"Use one of {', '.join(known)}.")
+
+
 def column_of(result: Result, name: str, form: str) -> Column:
     """Gives a result's column, in the format asked for if any."""
     column = result.column(name)

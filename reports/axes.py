@@ -6,15 +6,14 @@ from reports.figures import Chart
 
 TICKS = 5
 HEADROOM = 0.05  # of what an axis spans, left free above the highest value
-FLAT = 1.5  # a line whose highest value is below this many times its lowest does not begin at nought
-FLAT_ROOM = 0.05  # of a line's only value, left free below it
+FLAT = 1.5  # a line that moves, but stays below this many times its lowest value, does not begin at nought
 
 
 def span_of(chart: Chart) -> tuple[float, float]:
     """Gives the lowest and highest number a chart's axis shows."""
     low, high = _bounds(chart)
-    if chart.kind == "line" and low > 0 and high < low * FLAT:
-        low -= (high - low) / 2 or low * FLAT_ROOM
+    if chart.kind == "line" and 0 < low < high < low * FLAT:
+        low -= (high - low) / 2
     else:
         low, high = min(0.0, low), max(0.0, high)
     return low, high + (high - low) * HEADROOM or 1.0

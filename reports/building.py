@@ -1,10 +1,9 @@
 """From query results to figures: changes, series, shades and compared runs, with exact values and written words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from lake.errors import ModelError
 from reports.data import Column, Result
 from reports.figures import Change, ComparedLine, HeatCell, Series
 from reports.formats import Formatter, exact, is_numeric
@@ -13,6 +12,7 @@ from reports.theme import HEAT_STEPS, colour_name
 
 TREND_WIDTH, TREND_HEIGHT = 100, 24  # the box a trend line is drawn in, in its own units
 LEAST_SHARE = Decimal("0.001")  # below it a change of one decimal would read as none
+HEAT_ENDS = ("high", "low")
 CHART_KINDS = ("bar", "across", "stacked", "line", "area")
 
 
@@ -51,7 +51,13 @@ def trend_points(values: Sequence[Any]) -> str:
 
 
 def draw_series(
-    rows: Rows, result: Result, x: Column, y: Sequence[Column], series: Column | None, formatter: Formatter
+    rows: Rows,
+    result: Result,
+    x: Column,
+    y: Sequence[Column],
+    series: Column | None,
+    formatter: Formatter,
+    colours: Mapping[str, str],
 ) -> tuple[tuple[Any, ...], tuple[Series, ...]]:
     """Gives a chart's categories in the order of the rows, and its series over them.
 
@@ -61,30 +67,35 @@ def draw_series(
     categories = tuple(dict.fromkeys(row[at] for row in rows))
     if series is None:
         named = {column.label: {row[at]: row[result.position(column.name)] for row in rows} for column in y}
+        meant = {column.label: colours[column.name] for column in y if column.name in colours}
     else:
         split, value = result.position(series.name), result.position(y[0].name)
         named = {formatter.show(each, series.format): {} for each in result.values(series.name)}
         for row in rows:
             named[formatter.show(row[split], series.format)][row[at]] = row[value]
+        meant = {
+            formatter.show(each, series.format): colours[each] for each in result.values(series.name) if each in colours
+        }
     return categories, tuple(
-        Series(name, colour_name(name, place), tuple(values.get(each) for each in categories))
+        Series(name, meant.get(name) or colour_name(name, place), tuple(values.get(each) for each in categories))
         for place, (name, values) in enumerate(named.items())
     )
 
 
 def shade(
-    result: Result, row: str, column: str, value: str, formatter: Formatter
-) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[HeatCell, ...]], ...]]:
-    """Gives the column headings and lines of a heat map, shaded evenly between its lowest and highest value."""
+    result: Result, row: str, column: str, value: str, formatter: Formatter, *, darkest: str
+) -> tuple[tuple[str, ...], tuple[tuple[str, tuple[HeatCell, ...]], ...], tuple[str, str]]:
+    """Gives the column headings and lines of a heat map, shaded evenly from its light end to its dark, and both."""
     down, across, shown = result.column(row), result.column(column), result.column(value)
     cells = dict(zip(zip(result.values(row), result.values(column), strict=True), result.values(value), strict=True))
-    numbers = [float(number) for number in cells.values() if number is not None]
-    low, spread = min(numbers, default=0.0), (max(numbers, default=0.0) - min(numbers, default=0.0)) or 1.0
+    there = sorted((number for number in cells.values() if number is not None), reverse=darkest == "low")
+    light, dark = (there[0], there[-1]) if there else (None, None)
+    begin, spread = float(light or 0), (float(dark or 0) - float(light or 0)) or 1.0
 
     def cell(number: Any) -> HeatCell:
         if number is None:
             return HeatCell(formatter.show(None, shown.format), None)
-        level = min(HEAT_STEPS - 1, int((float(number) - low) / spread * HEAT_STEPS))
+        level = min(HEAT_STEPS - 1, int((float(number) - begin) / spread * HEAT_STEPS))
         return HeatCell(formatter.show(number, shown.format), level)
 
     headings = list(dict.fromkeys(result.values(column)))
@@ -92,7 +103,8 @@ def shade(
         (formatter.show(name, down.format), tuple(cell(cells.get((name, heading))) for heading in headings))
         for name in dict.fromkeys(result.values(row))
     )
-    return tuple(formatter.brief(heading, across.format) for heading in headings), lines
+    ends = (formatter.show(light, shown.format), formatter.show(dark, shown.format))
+    return tuple(formatter.brief(heading, across.format) for heading in headings), lines, ends
 
 
 def compare_runs(
@@ -139,9 +151,3 @@ def _difference(old: Any, new: Any, column: Column, formatter: Formatter) -> str
     difference = exact(new) - exact(old)
     sign = "+" if difference > 0 else "−"
     return f"{sign}{formatter.show(abs(difference), column.format)}"
-
-
-def check_kind(kind: str) -> None:
-    """Raises ModelError for a kind of chart there is not."""
-    if kind not in CHART_KINDS:
-        raise ModelError("page-choice", f"kind='{kind}' is not known.", cure=f"Use one of {', '.join(CHART_KINDS)}.")

@@ -35,6 +35,8 @@ class Parcel:
 def bundle(name: str, figures: Mapping[str, Figure], context: PageContext) -> Parcel:
     """Gives what a page carries."""
     library, script, style = _assets()
+    if not any(isinstance(figure, Chart) for figure in figures.values()):
+        library = ""  # nine tenths of a page with tables only
     return Parcel(
         _policy(library, script, style), Markup(library), Markup(script), Markup(style), _data(name, figures, context)
     )
@@ -54,7 +56,7 @@ def _read(name: str) -> str:
 
 
 def _policy(library: str, script: str, style: str) -> str:
-    scripts = " ".join(_digest(text) for text in (library, script))
+    scripts = " ".join(_digest(text) for text in (library, script) if text)
     styles = " ".join(_digest(text) for text in (style, NO_STYLE))
     return (
         f"default-src 'none'; script-src {scripts}; style-src {styles}; img-src data: blob:; "

@@ -5,14 +5,15 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from lake.errors import ModelError
-from reports.arguments import Names, column_of, known_format, names_of, places_of, relabel, slug_of
-from reports.building import change_between, check_kind, compare_runs, draw_series, shade, trend_points
+from reports.arguments import Names, check_choice, column_of, known_format, names_of, places_of, relabel, slug_of
+from reports.building import CHART_KINDS, HEAT_ENDS, change_between, compare_runs, draw_series, shade, trend_points
 from reports.context import PageContext
 from reports.data import MOST_ROWS, Column, QueryDesk, Result
 from reports.figures import Chart, Choice, Comparison, Figure, Heat, Kpi, PageFigure, Table
 from reports.formats import Formatter, literal_words
 from reports.links import page_link, page_targets
 from reports.selection import chosen_rows, chosen_words, first_choice, followed
+from reports.theme import COLOURS
 
 Caller = Callable[[], str]
 PAGE_ROWS, MAIL_ROWS = 12, 6  # of a table, when the page does not say
@@ -100,11 +101,15 @@ class Canvas:
         follows: Names = (),
         format: str = "",  # noqa: A002
         labels: Mapping[str, str] | None = None,
+        colours: Mapping[str, str] | None = None,
         in_mail: bool = True,
         note: str = "",
     ) -> str:
-        """Draws a result; with `select`, a click on a category narrows the figures that follow this one."""
-        check_kind(kind)
+        """Draws a result; with `select`, a click on a category narrows the figures that follow this one.
+
+        `colours` names, for a column of `y` or a value of `series` that means something, a colour that says so.
+        """
+        check_choice("kind", kind, CHART_KINDS)
         if result.withheld:
             self._charts[slug_of(title)] = None
             return self._withhold("chart", title, note, result)
@@ -112,7 +117,9 @@ class Canvas:
         values = tuple(relabel(result, name, labels) for name in names_of(y))
         across, split = relabel(result, x, labels), None if series is None else relabel(result, series, labels)
         rows = chosen_rows(result, leaders)
-        categories, drawn = draw_series(rows, result, across, values, split, self._formatter)
+        for colour in (colours or {}).values():
+            check_choice("colours", colour, COLOURS)
+        categories, drawn = draw_series(rows, result, across, values, split, self._formatter, colours or {})
         chart = Chart(
             id=chart_id,
             title=title,
@@ -210,13 +217,25 @@ class Canvas:
         """Gives words that lead to another page, for use in words; a mail, beside which none lies, has the words."""
         return self._medium.draw("link", target=page_link(page), words=words)
 
-    def heat(self, title: str, result: Result, *, row: str, column: str, value: str, note: str = "") -> str:
-        """Draws a table of shades: a line per `row`, a column per `column`, the darker the higher."""
+    def heat(
+        self,
+        title: str,
+        result: Result,
+        *,
+        row: str,
+        column: str,
+        value: str,
+        darkest: str = "high",
+        note: str = "",
+    ) -> str:
+        """Draws a table of shades: a line per `row`, a column per `column`; the darkest is the high or the low end."""
+        check_choice("darkest", darkest, HEAT_ENDS)
         if result.withheld:
             return self._withhold("heat", title, note, result)
         heat_id = self._name(title)
-        headings, lines = shade(result, row, column, value, self._formatter)
-        return self._draw("heat", Heat(heat_id, title, note, (), result, result.column(row).label, headings, lines))
+        headings, lines, ends = shade(result, row, column, value, self._formatter, darkest=darkest)
+        row_label = result.column(row).label
+        return self._draw("heat", Heat(heat_id, title, note, (), result, row_label, headings, lines, ends))
 
     def compare(  # noqa: PLR0913  # what an author can say of a figure, by keyword
         self,

@@ -129,7 +129,7 @@ class Choice(Figure):
 
 @dataclass(frozen=True)
 class HeatCell:
-    """One cell of a heat map: its text and its shade, 0 the lowest; None where there is no value."""
+    """One cell of a heat map: its text and its shade, 0 the lightest; None where there is no value."""
 
     text: str
     level: int | None
@@ -137,12 +137,13 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class Heat(Figure):
-    """A table of shades: one line per row heading."""
+    """A table of shades: one line per row heading; `ends` are the written values of no shade and of the full one."""
 
     result: Result
     row_label: str
     headings: tuple[str, ...]
     lines: tuple[tuple[str, tuple[HeatCell, ...]], ...]
+    ends: tuple[str, str]
 
 
 @dataclass(frozen=True)

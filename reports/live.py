@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from reports.formats import Formatter
+
 FOLDER = Path(__file__).parent
 ASSETS: Mapping[str, str] = {"page.css": "text/css", "live.css": "text/css", "live.js": "text/javascript"}
 GOOD_RATIO, FAIR_RATIO = 0.99, 0.9
@@ -18,9 +20,12 @@ POLICY = (
 )
 
 
-def render_live(name: str, values: Mapping[str, Any], zone: str) -> str:
-    """Gives a page of the service, or the part of the live page that is exchanged; instants are shown in a zone."""
-    return _environment(zone).get_template(f"service/{name}.html.j2").render(values)
+def render_live(name: str, values: Mapping[str, Any], zone: str, currency: str) -> str:
+    """Gives a page of the service, or the part of the live page that is exchanged; instants are shown in a zone.
+
+    Counts are grouped as the currency's readers are used to.
+    """
+    return _environment(zone, currency).get_template(f"service/{name}.html.j2").render(values)
 
 
 def read_asset(name: str) -> bytes:
@@ -29,7 +34,7 @@ def read_asset(name: str) -> bytes:
 
 
 @lru_cache(maxsize=4)
-def _environment(zone: str) -> Environment:
+def _environment(zone: str, currency: str) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
         undefined=StrictUndefined,
@@ -38,7 +43,7 @@ def _environment(zone: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["clock"] = lambda at: _clock(at, zone)
-    environment.filters["count"] = lambda number: f"{number:,}"
+    environment.filters["count"] = lambda number: Formatter(zone, currency).show(number, "count")
     environment.filters["size"] = _size
     environment.filters["age"] = _age
     environment.filters["words"] = lambda code: code.replace("_", " ").capitalize()

@@ -64,6 +64,9 @@ SERIES_COUNT = 8  # colours in a row before they begin anew
 HEAT_STEPS = 7  # shades a heat map tells apart; more are not seen as different
 
 
+COLOURS = (*OUTCOMES, *(f"series-{place + 1}" for place in range(SERIES_COUNT)))
+
+
 def colour_name(series: str, position: int) -> str:
     """Gives the name of a series' colour: a check's outcome has its own, others go by their place."""
     return series if series in OUTCOMES else f"series-{position % SERIES_COUNT + 1}"

@@ -25,7 +25,7 @@ from reports.channels.channel import delivery_key
 from reports.channels.mail import write_mail
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-TELLING = Telling("20261121T120000Z-6f2a9c", NOON, ("data-team@example.org",))
+TELLING = Telling("20261121T120000Z-6f2a9c", NOON, ("data-team@example.org",), timezone="Asia/Kolkata")
 HEADER = """/*
 title: Revenue below plan
 severity: critical
@@ -241,7 +241,7 @@ def test_alerts_are_told_gravest_first(rule: AlertRule) -> None:
 
 def test_alert_message_tells_what_is_measured(rule: AlertRule) -> None:
     """Both bodies say title, severity, subject, words, numbers, run and instant."""
-    message = alert_message([breach(rule, measured=1234567.5)], TELLING, ("asha@example.org",))
+    message = alert_message([breach(rule, measured=1234567.4539)], TELLING, ("asha@example.org",))
     assert message.subject == "[critical] Revenue below plan: West"
     for body in (message.html, message.text):
         for words in (
@@ -251,7 +251,7 @@ def test_alert_message_tells_what_is_measured(rule: AlertRule) -> None:
             "12,34,567.5",
             "100",
             TELLING.run_id,
-            "2026-11-21 12:00 UTC",
+            "21 Nov 2026, 17:30 IST",
         ):
             assert words in body
 
@@ -273,7 +273,7 @@ def test_alert_message_groups_amounts_as_its_readers_do(rule: AlertRule) -> None
     for body in (message.html, message.text):
         assert "₹12,34,567.50 of -₹5.00 or $1,234,567.50, not INR 12,34,567 nor ORDER 1234567." in body
     abroad = replace(TELLING, currency="USD")
-    assert "1,234,567.5," in alert_message([breach(rule, measured=1234567.5)], abroad, ("a@example.org",)).text
+    assert "1,234,567.5," in alert_message([breach(rule, measured=1234567.4539)], abroad, ("a@example.org",)).text
 
 
 def test_alert_message_shows_values_as_text(rule: AlertRule) -> None:

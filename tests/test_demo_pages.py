@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from checks.gate import run_gate
 from checks.page_figures import read_figures
@@ -31,7 +31,11 @@ ROWS = 4_000
 PAGES = find_pages(ROOT / "reports/pages")
 RELEASED = sorted(name for name, page in PAGES.items() if page.drawn == "release")
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+DESK = {"width": 1280, "height": 900}
+SIDEWAYS = """() => [...document.querySelectorAll(".scroll")].filter((each) => each.scrollWidth > each.clientWidth + 1)
+    .map((each) => each.getAttribute("aria-labelledby"))"""
 PAPER = {"width": 703, "height": 1000}  # A4 upright within its margins
+DAY = re.compile(r"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) 20\d\d\b")
 LINK = re.compile(r'href="([^"#]+\.html)')
 
 
@@ -76,21 +80,34 @@ def browser() -> Iterator[Browser]:
 # Every form
 
 
+def open_parts(page: Page) -> Iterator[str]:
+    """Opens each part of a page in turn and gives its name; a part that is alone has no tab and is open."""
+    tabs = page.get_by_role("tab").all()
+    for tab in tabs:
+        tab.click()
+        yield tab.inner_text()
+    if not tabs:
+        yield page.get_by_role("heading", level=1).inner_text()
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_demo_page_fits_every_form(browser: Browser, folder: Path, name: str) -> None:
     """On a phone, bright and dark, and on paper: nothing scrolls sideways, every text stands out and can be read.
+
+    At a desk no table scrolls sideways either.
 
     Charts are drawn, without letters cut or on each other. Nothing errs or asks. Screen readers can say all of it.
     """
     with open_page(browser, folder / f"{name}.html", **PHONE) as page:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            for tab in page.get_by_role("tab").all():
-                tab.click()
-                assert page.evaluate(WIDTH) <= 390, (scheme, tab.inner_text())
-                assert faint_texts(page) == [], (scheme, tab.inner_text())
+            for part in open_parts(page):
+                assert page.evaluate(WIDTH) <= 390, (scheme, part)
+                assert faint_texts(page) == [], (scheme, part)
                 assert spoilt_charts(page) == []
         assert unreadable(page) == {}
+        page.set_viewport_size(DESK)
+        assert {part: wide for part in open_parts(page) if (wide := page.evaluate(SIDEWAYS))} == {}
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         page.emulate_media(media="print")
         page.set_viewport_size(PAPER)
@@ -99,6 +116,14 @@ def test_demo_page_fits_every_form(browser: Browser, folder: Path, name: str) ->
         assert spoilt_charts(page) == []
         wide = "each => each.scrollWidth > each.clientWidth + 1"
         assert page.locator(".plot").evaluate_all(f"plots => plots.filter({wide}).length") == 0
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_demo_page_says_of_what_time_its_figures_are(folder: Path, name: str) -> None:
+    """The words of a page name days or months: nobody has to guess of what time its figures are."""
+    text = (folder / f"{name}.mail.html").read_text(encoding="utf-8")
+    said = re.findall(r"<p(?: [^>]*)?>(.*?)</p>", text.split("Release", 1)[1].split("</p>", 1)[1], flags=re.DOTALL)
+    assert any(DAY.search(words) for words in said), said
 
 
 @pytest.mark.parametrize("name", RELEASED)

@@ -211,7 +211,7 @@ def test_contract_reads_row_rules(sales: Contract) -> None:
     assert bound == RowRule(
         "revenue_inr_exclusive_minimum",
         '"revenue_inr" > 0',
-        description="exclusiveMinimum 0 of revenue_inr",
+        description="revenue_inr must be above 0.",
         line=line_of(SALES, "exclusiveMinimum"),
     )
     assert (rule.name, rule.category) == ("north_is_cheap", "DATA_QUALITY_ISSUE")

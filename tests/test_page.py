@@ -300,7 +300,7 @@ def test_page_words_hold_data_letter_by_letter(tmp_path: Path, session: Session)
 
 def test_page_lets_nothing_in_but_what_its_policy_names(tmp_path: Path, session: Session) -> None:
     """The policy names each script and style by digest; there is no address in the page's own code."""
-    html = render_body(tmp_path, session, "").html
+    html = render_body(tmp_path, session, DAYS + "{{ chart('By day', days, x='sold_on', y='revenue_inr') }}").html
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html)[1].replace("&#39;", "'")
     assert policy.startswith("default-src 'none';")
     assert "unsafe" not in policy
@@ -313,10 +313,45 @@ def test_page_lets_nothing_in_but_what_its_policy_names(tmp_path: Path, session:
 
 
 def test_page_carries_its_library_once_and_small(tmp_path: Path, session: Session) -> None:
-    """plotly.js is there once, in its small build, with its licence line."""
-    html = render_body(tmp_path, session, "").html
-    assert html.count("plotly.js (basic - minified)") == 1
-    assert len(html.encode()) < 1_300_000
+    """plotly.js is there once, in its small build, with its licence line; a page without charts does without it."""
+    charted = render_body(tmp_path, session, DAYS + "{{ chart('By day', days, x='sold_on', y='revenue_inr') }}").html
+    assert charted.count("plotly.js (basic - minified)") == 1
+    assert len(charted.encode()) < 1_300_000
+    assert len(render_body(tmp_path, session, DAYS + "{{ table('Days', days) }}").html.encode()) < 80_000
+
+
+# Colours
+
+
+@pytest.mark.parametrize(("darkest", "first", "last"), [("high", "heat-0", "heat-6"), ("low", "heat-6", "heat-0")])
+def test_page_heat_is_darkest_where_the_author_looks(
+    tmp_path: Path, session: Session, darkest: str, first: str, last: str
+) -> None:
+    """The darkest cell is the highest, or the lowest where that is what matters; page and mail say which."""
+    body = f"""
+        {{% set days = query("select * from marts.days where sold_on < date '2026-01-04' order by sold_on") %}}
+        {{{{ heat("Days", days, row="sold_month", column="sold_on", value="order_count", darkest="{darkest}") }}}}
+    """
+    page = render_body(tmp_path, session, body)
+    assert re.findall(r'<td class="number (heat-\d)">(\d)', page.html)[::2] == [(first, "0"), (last, "2")]
+    ends = ("0", "2") if darkest == "high" else ("2", "0")
+    for medium in (page.html, page.mail_html):
+        words = re.sub(r"<[^>]*>|&nbsp;|\u00a0", "", medium)
+        assert f"Shaded from {ends[0]} to {ends[1]}" in words
+
+
+def test_page_chart_takes_colours_that_mean_something(tmp_path: Path, session: Session) -> None:
+    """A column or a value of a series that is good or bad has the colour that says so; an unknown colour is refused."""
+    body = """
+        {% set runs = query("select run_id, check_name, outcome, measured, 1 as seen from ops.runs order by all") %}
+        {{ chart("Columns", runs, x="run_id", y=["measured", "seen"], colours={"measured": "fail"}) }}
+        {{ chart("Values", runs, x="run_id", y="measured", series="check_name", colours={"b": "series-8"}) }}
+    """
+    parcel = json.loads(re.search(r'id="parcel">(.*?)</script>', render_body(tmp_path, session, body).html)[1])
+    drawn = {name: [trace["meta"]["colour"] for trace in plot["data"]] for name, plot in parcel["plots"].items()}
+    assert drawn == {"columns": ["fail", "series-2"], "values": ["series-1", "series-8", "series-3", "series-4"]}
+    with pytest.raises(ModelError, match=r"colours='red' is not known\."):
+        render_body(tmp_path, session, body.replace('"fail"', '"red"'))
 
 
 # Mail
@@ -456,7 +491,7 @@ def test_page_heat_map_shades_evenly(tmp_path: Path, session: Session) -> None:
     body = """{{ heat('Map', query("select * from marts.days where order_count < 8"), row='sold_month',
     column='sold_on', value='order_count') }}"""
     html = render_body(tmp_path, session, body).html
-    assert re.findall(r'heat-(\d)">(\d)<', html) == [
+    assert re.findall(r'number heat-(\d)">(\d)<', html) == [
         ("0", "0"), ("1", "1"), ("2", "2"), ("3", "3"), ("4", "4"), ("5", "5"), ("6", "6"), ("6", "7"),
     ]  # fmt: skip
 

@@ -109,7 +109,9 @@ async def _live_page(request: Request, viewer: Key, name: str) -> Response:
 def _page(request: Request, name: str, values: dict[str, Any], status: int = 200) -> Response:
     service: Service = request.app.state.service
     zone = service.settings.timezone
-    text = render_live(name, values | {"project": service.project.root.name, "zone": zone}, zone)
+    text = render_live(
+        name, values | {"project": service.project.root.name, "zone": zone}, zone, service.settings.currency
+    )
     return HTMLResponse(text, status, headers={"Content-Security-Policy": POLICY, "X-Frame-Options": "DENY"})
 
 

@@ -82,15 +82,15 @@ def exclusive_rules(part: Part, column: Column) -> tuple[RowRule, ...]:
     """Gives the exclusive bounds of a property as row rules, such as `"units" > 0`."""
     options = _options(part)
     rules = []
-    for key, operator, name in (
-        ("exclusiveMinimum", ">", f"{column.name}_exclusive_minimum"),
-        ("exclusiveMaximum", "<", f"{column.name}_exclusive_maximum"),
+    for key, operator, word, name in (
+        ("exclusiveMinimum", ">", "above", f"{column.name}_exclusive_minimum"),
+        ("exclusiveMaximum", "<", "below", f"{column.name}_exclusive_maximum"),
     ):
         bound = _bound(options, key, column.sql_type)
         if bound is not None:
             expression = f'"{column.name}" {operator} {sql_value(bound, column.sql_type)}'
             line = options.line_at((*options.at, key))
-            rules.append(RowRule(name, expression, description=f"{key} {bound} of {column.name}", line=line))
+            rules.append(RowRule(name, expression, description=f"{column.name} must be {word} {bound}.", line=line))
     return tuple(rules)
 
 

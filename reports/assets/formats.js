@@ -47,6 +47,11 @@ function showBrief(value, format) {
   return shorten(show(value, format));
 }
 
+// The heading of a column that is not shown.
+function headed(name) {
+  return name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
+}
+
 // A name as a chart has room for it.
 function shorten(name) {
   const letters = [...name]; // not the halves of one

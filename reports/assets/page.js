@@ -64,6 +64,7 @@ function startTabs(views) {
   const asked = () => tabs.findIndex((tab) => tab.hash === location.hash);
   window.addEventListener("hashchange", () => asked() >= 0 && choose(asked()));
   if (tabs.length) choose(Math.max(0, asked()));
+  if (tabs.length === 1) parts[0].setAttribute("role", "region"); // its tab is not shown
   return parts;
 }
 

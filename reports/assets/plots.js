@@ -11,7 +11,7 @@ const PLOT_CONFIG = {
 const [HEIGHT, BAR_HEIGHT, AXIS_HEIGHT, LEAST_HEIGHT] = [260, 34, 50, 180];
 const [LEGEND_COLUMNS, LEGEND_LINE, LEGEND_LETTER, LEGEND_SIGN] = [4, 20, 7, 48]; // pixels, but for the columns
 const [GAP, ROOMY_COUNT] = [0.25, 8];
-const [TICKS, HEADROOM, FLAT, FLAT_ROOM] = [5, 0.05, 1.5, 0.05];
+const [TICKS, HEADROOM, FLAT] = [5, 0.05, 1.5];
 const [LETTER_WIDTH, BETWEEN, EDGES] = [6, 12, 64]; // pixels of names under a chart, between them and beside them all
 const SYSTEM_DARK = window.matchMedia("(prefers-color-scheme: dark)");
 
@@ -76,8 +76,8 @@ function span(columns, kind) {
   const stacked = kind === "stacked" || kind === "area";
   const found = stacked ? places.map((place) => place.reduce((sum, each) => sum + each, 0)) : places.flat();
   const [low, high] = found.length ? [Math.min(...found), Math.max(...found)] : [0, 0];
-  const tight = kind === "line" && low > 0 && high < low * FLAT;
-  const [first, last] = tight ? [low - ((high - low) / 2 || low * FLAT_ROOM), high] : [Math.min(0, low), Math.max(0, high)];
+  const tight = kind === "line" && low > 0 && low < high && high < low * FLAT;
+  const [first, last] = tight ? [low - (high - low) / 2, high] : [Math.min(0, low), Math.max(0, high)];
   return [first, last + (last - first) * HEADROOM || 1];
 }
 

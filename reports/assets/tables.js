@@ -22,7 +22,7 @@ class TableView {
 
   makeFilter(name) {
     const at = this.dataset.at(name);
-    const column = this.spec.columns.find((each) => each.name === name) ?? { label: name, format: "text" };
+    const column = this.spec.columns.find((each) => each.name === name) ?? { label: headed(name), format: "text" };
     const values = [...new Set(this.dataset.rows.map((row) => row[at]))].sort((a, b) => compareValues(a, b, false));
     const choice = element("select", { "data-filter": name, "aria-label": `${column.label} in ${this.spec.title}` });
     choice.append(element("option", {}, `${column.label}: all`), ...values.map((value) => element("option", {}, show(value, column.format))));
