@@ -110,6 +110,25 @@ def test_browser_opens_the_part_the_address_names(browser: Browser, path: Path) 
         expect(page.get_by_role("tabpanel", name="Sales")).to_be_visible()
 
 
+HIDDEN = """() => {
+  const focused = document.activeElement, { left, top, width, height } = focused.getBoundingClientRect();
+  if (focused === document.body || height > innerHeight / 2) return null;
+  const seen = document.elementFromPoint(left + Math.min(width / 2, 20), top + height / 2);
+  return seen && (focused.contains(seen) || seen.contains(focused)) ? null : focused.outerHTML.slice(0, 90);
+}"""
+
+
+def test_browser_focus_is_never_hidden(page: Page) -> None:
+    """Going through a part by keyboard, whatever has the focus can be seen: the tabs that stay above cover nothing."""
+    page.set_viewport_size({"width": 1280, "height": 420})  # less than a table
+    page.get_by_role("tab", name="Controls").click()
+    hidden = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        hidden.append(page.evaluate(HIDDEN))
+    assert [each for each in hidden if each] == []
+
+
 def test_browser_skip_link_comes_first(page: Page) -> None:
     """The first key press offers to skip to the figures."""
     page.keyboard.press("Tab")
