@@ -42,7 +42,11 @@ incident_past_sla as (
         printf(
             '%s incident (%s) of %s is open for %s; it was to be resolved in %d hours.',
             upper(left(severity, 1)) || substr(severity, 2), replace(category, '-', ' '), owner_id,
-            if(open_hours >= 96, printf('%d days', cast(floor(open_hours / 24) as bigint)), printf('%.1f hours', open_hours)),
+            if(
+                open_hours >= 96,
+                printf('%d days', cast(floor(open_hours / 24) as bigint)),
+                printf('%.1f hours', open_hours)
+            ),
             sla_hours
         ) as message,
     from late
