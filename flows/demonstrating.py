@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 from flows.prefect_api import find_api
 from flows.serving import find_place, server_for, stoppable
@@ -13,10 +14,19 @@ from flows.workplace import Workplace
 from lake.demo.bodies import DemoDelivery, deliver_demo
 from lake.demo.meter_api import served_readings
 from lake.engine import Session
+from lake.errors import SluiceError
 
 ADDRESS, TOKEN = "ELECTRICITY_API_URL", "ELECTRICITY_API_TOKEN"  # the names in the contract of the readings
 
 Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class History:
+    """Where a run is written down: the environment that names it, and what waits for its server (None: it is there)."""
+
+    environment: Environment = field(default_factory=dict)
+    wait: Callable[[], None] | None = None
 
 
 def demonstrate(workplace: Workplace, rows: int, seed: int, *, is_plain: bool) -> int:
@@ -28,7 +38,7 @@ def demonstrate(workplace: Workplace, rows: int, seed: int, *, is_plain: bool) -
     with stoppable(), _history(workplace, is_plain=is_plain) as history:
         given = make_data(workplace, rows, seed)
         with served(given) as addresses:
-            return _run(workplace, {**os.environ, **history(), **addresses}, is_plain=is_plain)
+            return _run(workplace, history, addresses, is_plain=is_plain)
 
 
 def make_data(workplace: Workplace, rows: int, seed: int) -> list[DemoDelivery]:
@@ -57,29 +67,31 @@ def served(given: Sequence[DemoDelivery]) -> Iterator[Environment]:
 
 
 @contextmanager
-def _history(workplace: Workplace, *, is_plain: bool) -> Iterator[Callable[[], Environment]]:
-    """Sees to it that a Prefect server is there; gives what waits for it, and gives the environment that names it."""
+def _history(workplace: Workplace, *, is_plain: bool) -> Iterator[History]:
+    """Sees to it that a Prefect server is there, or is starting, while the block runs."""
     if is_plain or find_api(workplace.project) is not None:
-        yield dict
+        yield History()
         return
     place = find_place(workplace.project, 0)
     with server_for(place) as wait:
-
-        def environment() -> Environment:
-            workplace.tell("Waiting for the Prefect server, here for this run only (--plain does without) ...")
-            wait()
-            return place.environment
-
-        yield environment
+        yield History(place.environment, wait)
 
 
-def _run(workplace: Workplace, environment: Environment, *, is_plain: bool) -> int:
-    """Runs the pipeline in a process of its own: what it has to tell a server is told before that one ends."""
+def _run(workplace: Workplace, history: History, addresses: Environment, *, is_plain: bool) -> int:
+    """Runs the pipeline in a process of its own: what it has to tell a server is told before that one ends.
+
+    While the server starts, that process loads what it needs.
+    """
     flags = {"--plain": is_plain, "--quiet": workplace.is_quiet, "--log-json": workplace.logs_json}
+    flags["--await-server"] = history.wait is not None
     command = [sys.executable, "-m", "flows", "run", "--project", str(workplace.project)]
-    with subprocess.Popen([*command, *(flag for flag, is_set in flags.items() if is_set)], env=environment) as child:
+    command += [flag for flag, is_set in flags.items() if is_set]
+    with subprocess.Popen(command, env={**os.environ, **history.environment, **addresses}) as child:
         try:
+            if history.wait is not None:
+                workplace.tell("Waiting for the Prefect server, here for this run only (--plain does without) ...")
+                history.wait()
             return child.wait()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SluiceError):
             child.terminate()
             raise

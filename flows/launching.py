@@ -1,17 +1,23 @@
 """Starting a run of the pipeline: as a flow run where a Prefect API is at hand, plainly where none is."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
 
 from flows.landing import choose_sources, land_sources
 from flows.outcome import Outcome
 from flows.pipeline import run_pipeline
 from flows.planning import expect_known
-from flows.prefect_api import configured_api, find_api
+from flows.prefect_api import answers, configured_api, find_api
+from flows.serving import POLL_SECONDS, START_SECONDS
 from flows.steps import plain_step
 from flows.workplace import Workplace
 
 Tell = Callable[[str], None]
+# What a flow run loads, some of it late where it may do without.
+LOADED = ("flows.prefect_flows", "checks.soda_duckdb", "reports.charts", "reports.plotly_figures")
 
 
 def launch(
@@ -50,10 +56,22 @@ def land_plainly(workplace: Workplace, sources: Sequence[str], *, is_anew: bool 
         return land_sources(workplace.place, workplace.settings, run, sources, plain_step, is_anew=is_anew)
 
 
+def await_api(project: Path) -> None:
+    """Loads all that a flow run needs, then waits until the Prefect API that is meant, and is starting, answers."""
+    api = configured_api(project)
+    if api is None:
+        return
+    _name_api(api)
+    for name in LOADED:
+        import_module(name)
+    until = time.monotonic() + START_SECONDS
+    while not answers(api) and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+
+
 def run_in_history(workplace: Workplace, marts: Sequence[str], pages: Sequence[str], api: str) -> Outcome:
     """Runs the pipeline in this process as a flow run of a Prefect server."""
-    os.environ["PREFECT_API_URL"] = api  # before the first import of Prefect, which reads it once
-    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"  # our own log tells the events here
+    _name_api(api)
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     from flows.prefect_flows import run_as_flow
@@ -61,3 +79,9 @@ def run_in_history(workplace: Workplace, marts: Sequence[str], pages: Sequence[s
     unwatched = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})  # joining its thread costs a second
     with unwatched, workplace.watched() as observers:
         return run_as_flow(workplace.project, marts, pages, observers)
+
+
+def _name_api(api: str) -> None:
+    """Tells Prefect, which reads it once, as it is first imported."""
+    os.environ["PREFECT_API_URL"] = api
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"  # our own log tells the events here
