@@ -3,16 +3,20 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from prefect import Flow, flow, get_run_logger
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.client.schemas.objects import State
+from prefect.client.schemas.responses import GlobalConcurrencyLimitResponse
 from prefect.concurrency.sync import concurrency
+from prefect.exceptions import ObjectAlreadyExists
 from prefect.runtime import deployment, flow_run
 
 from flows.landing import visit_sources
@@ -26,6 +30,8 @@ from lake.errors import SluiceError
 from lake.project import Project, open_project
 from lake.run import Event, Observer, begin_run
 from lake.settings import Settings
+
+LOCKS_READ = 200  # at once: as many as the server gives
 
 
 def name_run() -> str:
@@ -111,10 +117,28 @@ def alone(project: Project, marts: Sequence[str]) -> Iterator[None]:
     """Waits until no other run builds one of the marts, and keeps others out while the block runs."""
     names = [f"sluice {project.root.name} {mart}" for mart in asked_marts(project, marts)]
     with get_client(sync_client=True) as client:
-        for name in names:
-            client.upsert_global_concurrency_limit_by_name(name, limit=1)
+        _make_locks(client, names)
     with concurrency(names, strict=True):  # without strict a missing limit is no limit
         yield
+
+
+def _make_locks(client: SyncPrefectClient, names: Sequence[str]) -> None:
+    """Sees to it that there are locks of these names; one question is for all that stand, not one for each."""
+    standing = {lock.name: lock.limit for lock in _standing_locks(client)}
+    for name in names:
+        if name not in standing:
+            with suppress(ObjectAlreadyExists):  # made by another run in this moment
+                client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
+        elif standing[name] != 1:
+            client.upsert_global_concurrency_limit_by_name(name, limit=1)
+
+
+def _standing_locks(client: SyncPrefectClient) -> Iterator[GlobalConcurrencyLimitResponse]:
+    for offset in count(0, LOCKS_READ):
+        locks = client.read_global_concurrency_limits(limit=LOCKS_READ, offset=offset)
+        yield from locks
+        if len(locks) < LOCKS_READ:
+            return
 
 
 def show_artifacts(outcome: Outcome) -> None:
