@@ -40,8 +40,9 @@ def show_operations(session: Session, store: Store, restricted: Mapping[str, Seq
 
 
 def _views_over(events: str, store: Store, restricted: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    quarantine = f"select * replace ({_masked(restricted)} as raw_data) from ({quarantine_view_sql(store)})"
     releases, latest = releases_sql(store), latest_batches_sql(store)
+    refused = quarantine_view_sql(store, latest)
+    quarantine = f"select * replace ({_masked(restricted)} as raw_data) from ({refused})"
     batches = f"select * exclude (attempt_id, contract_digest, file_state) from ({latest})"
     return {
         "ops.ingestion_log": batches,

@@ -88,18 +88,22 @@ def quarantine_sql(store: Store) -> str:
     return scan_sql([file.path for file in found.files], found.columns, evolved=found.evolved)
 
 
-def quarantine_view_sql(store: Store) -> str:
+def quarantine_view_sql(store: Store, batches: str | None = None) -> str:
     """Gives a select over the quarantine as an operator reads it: one row per record refused, replays derived.
+
+    `batches` is a select over the present states of batches that is shown beside it. The ledger is read first: rows of
+    whatever it names are in the quarantine by then, whoever lands in this moment.
 
     Rows count when the batch's present state names their attempt. A record that failed again in a replay stays open
     as it was; the replay's own rows are not counted twice.
     """
+    batches = batches or latest_batches_sql(store)
     return f"""
         with
         counted as (
             select refused.*, batches.kind
             from ({quarantine_sql(store)}) as refused
-            join ({latest_batches_sql(store)}) as batches
+            join ({batches}) as batches
                 on batches.attempt_id = refused.attempt_id and batches.status = 'landed'
         ),
         settled as (
