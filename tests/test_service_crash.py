@@ -15,12 +15,13 @@ import pytest
 
 from lake.settings import Settings
 from lake.tables import read_version
-from tests.service_parts import Served, land, make_project, row, served
+from tests.service_parts import HANDOVER_SECONDS, Served, land, make_project, row, served
 
 SENDERS = 4
 ROWS = 20
 KILLS = 8
 LIVES_SECONDS = (0.1, 0.9)
+ANSWERS_SECONDS = 120.0
 
 
 class Storm:
@@ -34,6 +35,13 @@ class Storm:
         self._over = threading.Event()
         self._pool = ThreadPoolExecutor(SENDERS)
         self._senders = [self._pool.submit(self._send, sender) for sender in range(SENDERS)]
+
+    def rage(self, answers: int) -> None:
+        """Goes on until so many more requests have been answered."""
+        wanted, end = len(self.receipts) + answers, time.monotonic() + ANSWERS_SECONDS
+        while len(self.receipts) < wanted:
+            assert time.monotonic() < end, "the service answers no more"
+            time.sleep(0.01)
 
     def stop(self) -> None:
         self._over.set()
@@ -88,11 +96,11 @@ def test_service_killed_once_has_all_it_answered(tmp_path: Path) -> None:
     with served(project) as first:
         urls.append(first.url)
         storm = Storm(urls)
-        time.sleep(1)
+        storm.rage(5 * SENDERS)
         first.kill()
     with served(project) as second:
         urls[:] = [second.url]
-        time.sleep(0.5)
+        storm.rage(SENDERS)
         storm.stop()
         land(project)
     expect_each_once(project, storm)
@@ -139,7 +147,7 @@ def test_two_services_and_two_landings_share_one_spool(tmp_path: Path) -> None:
         storm.stop()
         is_over.set()
         for landing in landings:
-            landing.result(60)
+            landing.result(2 * HANDOVER_SECONDS)
         land(project)
     expect_each_once(project, storm)
 
