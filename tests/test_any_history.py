@@ -17,8 +17,9 @@ from lake.landing.batch import Batch, PreparedBatch, another_attempt, identify
 from lake.landing.committing import commit, expect_new, is_landed, set_aside
 from lake.landing.judging import judge, prepare
 from lake.landing.relanding import judge_again, judge_replay, make_replay, recall
-from lake.ledger import BatchRecord, batches_sql, find_batches, sweep_commits
-from lake.quarantine import QUARANTINE, quarantine_view_sql
+from lake.ledger import BatchRecord, batches_sql, find_batches, latest_batches_sql, sweep_commits
+from lake.operations import show_operations
+from lake.quarantine import QUARANTINE, open_quarantine_sql, quarantine_sql, quarantine_view_sql
 from lake.releases import Publication, ReleasedTable, current_release, list_releases, publish, resume, rollback
 from lake.run import Run, begin_run
 from lake.sources.files import file_delivery
@@ -75,6 +76,18 @@ class World:
         path = self.folder / f"{len(self.paths):03}.csv"
         path.write_text(HEADER.replace("\n", f"{wide}\n") + "".join(rows))
         self.paths.append(path)
+        return path
+
+    def mend(self, session: Session, store: Store, record: BatchRecord) -> Path | None:
+        """Mends some open records of a batch, one way or another; None: they are to come again as they were."""
+        query = f"select line from ({open_quarantine_sql(store)}) where batch_id = ? and category <> 'DUPLICATE_RECORD'"
+        lines = [line for (line,) in session.rows(f"{query} order by line", [record.batch_id])]
+        mended = [line for line in lines if self.chance.random() < 0.5]
+        if not mended or self.chance.random() < 0.5:
+            return None
+        rows = [f"{line},{self.chance.choice(REGIONS)},{self.chance.randrange(3)}\n" for line in mended]
+        path = self.folder / "mended.csv"
+        path.write_text("line,region,units\n" + "".join(rows))
         return path
 
     def choose(self, session: Session, store: Store, *statuses: str) -> BatchRecord | None:
@@ -144,11 +157,22 @@ def reland(world: World, session: Session, store: Store) -> Step:
 def replay(world: World, session: Session, store: Store) -> Step:
     record, run = world.choose(session, store, "landed"), world.run()
     if record is not None:
-        batch = make_replay(session, store, world.contract(), record, None, run)
+        batch = make_replay(session, store, world.contract(), record, world.mend(session, store, record), run)
+        yield
         world.replayed.add(batch.receipt.digest)
         prepared = judge_replay(session, store, batch, run)
         yield
         yield from count(world, store, prepared, run)
+
+
+def look(_world: World, session: Session, store: Store) -> Step:
+    """Reads as an operator does: what is said of a batch and what is shown of it are of one moment."""
+    show_operations(session, store, {})
+    said = "from ops.ingestion_log where status = 'landed' and kind = 'file'"
+    refused = session.rows(f"select batch_id, quarantined_count + duplicate_count as count {said} and count > 0")
+    shown = session.rows("select batch_id, count(*) from ops.quarantine group by 1")
+    assert sorted(refused) == sorted(shown)
+    yield
 
 
 def sweep(_world: World, session: Session, store: Store) -> Step:
@@ -179,7 +203,26 @@ def release(world: World, session: Session, store: Store) -> Step:
 
 
 OPERATIONS: list[Callable[[World, Session, Store], Step]] = [
-    *(land, land, land, land, admit, admit, admit, refuse, reland, reland, replay, replay, sweep, sweep, join, release)
+    *(
+        land,
+        land,
+        land,
+        land,
+        admit,
+        admit,
+        admit,
+        refuse,
+        reland,
+        reland,
+        replay,
+        replay,
+        replay,
+        sweep,
+        sweep,
+        look,
+        join,
+        release,
+    )
 ]
 
 
@@ -234,6 +277,9 @@ def check(world: World) -> None:
         if record.kind == "file":
             assert refused.pop(record.batch_id, 0) == record.quarantined_count + record.duplicate_count
     assert not refused, "only what counts is shown"
+    settled = f"from ({quarantine_sql(store)}) semi join ({latest_batches_sql(store)}) using (attempt_id)"
+    twice = f"select replay_of {settled} where replay_of is not null group by source, replay_of having count(*) > 1"
+    assert session.rows(twice) == [], "no record is put right twice"
     assert session.value("select count(*) - count(distinct _record_id) from raw.shop") == 0
     delivered = {identify(LAX, file_delivery(LAX, path, world.folder), world.run()).batch_id for path in world.paths}
     assert delivered == {batch for batch, record in landed.items() if record.kind == "file"}

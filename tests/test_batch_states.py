@@ -204,6 +204,23 @@ def test_a_replay_lands_once_and_may_come_again_when_it_came_to_nothing(tmp_path
     assert sorted(balanced(session, store).values()) == [(1, 1), (2, 1)]
 
 
+def test_no_record_is_put_right_by_two_replays_at_once(tmp_path, session, store):
+    """Of two people who mend the same record in this moment the second is told; the record is in raw once."""
+    run, mended = begin(), tmp_path / "mended.csv"
+    batch = receive(tmp_path, "in.csv", GOOD, "a3,2024-01-05,West,1,1.00,\n", BAD, run=run)
+    commit(store, prepare(session, store, batch, run), run)
+    sweep_commits(session, store, ["shop"])
+    record = find_batch(session, store, batch.batch_id)
+    mended.write_text("line,region,day\n3,North,2024-01-05\n4,North,2024-01-06\n")
+    mine = make_replay(session, store, SHOP, record, mended, run)
+    mended.write_text("line,region,units\n3,South,2\n")
+    with Session(EngineLimits(memory="300MB", threads=2), store) as other:
+        commit(store, judge_replay(other, store, make_replay(other, store, SHOP, record, mended, run), run), run)
+    with pytest.raises(CommitConflict, match="has landed replay of"):
+        judge_replay(session, store, mine, run)
+    assert raw_rows(store, "sale_id, region") == [("a1", "North"), ("a3", "South")]
+
+
 WIDER = contract_with(columns=tuple(replace(each, enum=()) for each in SHOP.columns), version="1.1.0")
 
 

@@ -15,9 +15,9 @@ from lake.errors import SourceError, TableError
 from lake.formats.lines import write_texts
 from lake.formats.messages import MESSAGES
 from lake.landing.batch import Batch, PreparedBatch, identify, raw_name
-from lake.landing.committing import expect_new, is_landed, set_aside
+from lake.landing.committing import landed_meanwhile, set_aside
 from lake.landing.judging import archiving, judge
-from lake.ledger import BatchRecord, find_batches
+from lake.ledger import BatchRecord, find_batches, sweep_commits
 from lake.odcs.servers.push import address_of
 from lake.quarantine import open_quarantine_sql, quarantine_sql
 from lake.run import Run
@@ -206,13 +206,16 @@ def make_replay(
 def judge_replay(session: Session, store: Store, batch: Batch, run: Run) -> PreparedBatch:
     """Archives and judges a replay; its commit marks the records that land as replayed.
 
-    Raises CommitConflict when records of this very replay have landed meanwhile. One that came to nothing may come
-    again, under another contract.
+    Raises CommitConflict when records of it have landed meanwhile, by this replay or another. That is asked once it is
+    judged: what lands after that, on the same version of raw, the commit itself refuses.
     """
     with archiving(store, batch, run):
         prepared = judge(session, store, batch, run)
-    if prepared.base is not None and is_landed(store, batch) and _files_of(session, prepared.base, batch):
-        expect_new(store, prepared)
+    source = batch.contract.source
+    sweep_commits(session, store, [source], run)
+    still_open = f"select record_id from ({open_quarantine_sql(store)}) where source = {literal(source)}"
+    if session.rows(f"select 1 from ops.replayed where record_id not in ({still_open}) limit 1"):
+        raise landed_meanwhile(batch)
     return prepared
 
 
