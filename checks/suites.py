@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from checks.page_figures import FOLDER as FIGURES
 from checks.page_figures import figures_sodacl
-from lake.errors import ModelError
+from lake.errors import Broken, ModelError, told_in
 from lake.marked_yaml import Marked, NotYaml, read_yaml
 
 Stage = Literal["raw", "staging", "intermediate", "marts", "pipeline"]
@@ -40,32 +40,35 @@ class Suite:
         return self.lines[min(line, len(self.lines)) - 1]
 
 
-def find_suites(checks_dir: Path, tables: Set[str] | None = None) -> list[Suite]:
+def find_suites(checks_dir: Path, tables: Set[str] | None = None, broken: Broken | None = None) -> list[Suite]:
     """Reads every check file of a project, in the order of the stages and names.
 
-    Takes: the project's checks folder; the qualified names of the tables that are landed or built (None: any).
+    Takes: the project's checks folder; the qualified names of the tables that are landed or built (None: any); a place
+    for what is broken: such files are told there then, and the others are given.
     Raises: ModelError for a file that is no SodaCL, stands in no stage's folder, or checks a table nobody makes.
     """
     suites = []
     for path in sorted(checks_dir.rglob("*")) if checks_dir.is_dir() else ():
         if path.suffix not in SUFFIXES:
             continue
-        if path.parent == checks_dir / FIGURES:
-            suites.append(
-                Suite("pipeline", f"pipeline.{path.stem}_page_figures", figures_sodacl(path, _read(path)), path)
-            )
-        else:
-            suites.append(_read_suite(path, _stage_of(path, checks_dir)))
-    for suite in suites:
-        if tables is not None and suite.stage != "pipeline" and suite.table_name not in tables:
-            raise ModelError(
-                "check-table-unknown",
-                f"These checks are for '{suite.table_name}', which no contract lands and no model builds.",
-                cure="Name the file as its table, or delete it.",
-                path=suite.path,
-                line=1,
-            )
+        with told_in(broken, path):
+            suites.append(_read_file(path, checks_dir, tables))
     return sorted(suites, key=lambda suite: (STAGES.index(suite.stage), suite.table_name))
+
+
+def _read_file(path: Path, checks_dir: Path, tables: Set[str] | None) -> Suite:
+    if path.parent == checks_dir / FIGURES:
+        return Suite("pipeline", f"pipeline.{path.stem}_page_figures", figures_sodacl(path, _read(path)), path)
+    suite = _read_suite(path, _stage_of(path, checks_dir))
+    if tables is not None and suite.stage != "pipeline" and suite.table_name not in tables:
+        raise ModelError(
+            "check-table-unknown",
+            f"These checks are for '{suite.table_name}', which no contract lands and no model builds.",
+            cure="Name the file as its table, or delete it.",
+            path=suite.path,
+            line=1,
+        )
+    return suite
 
 
 def _stage_of(path: Path, checks_dir: Path) -> Stage:

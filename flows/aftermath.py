@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from flows.job import Job
-from flows.journal import write_down
+from flows.journal import masked_in, write_down
 from flows.outcome import PageOutcome
 from flows.paging import data_as_of, keep_page, neighbours
 from flows.telling import tell, tell_failure, untold
 from flows.verdicts import newest_gates
-from lake.catalogue import restricted_of, show_release
+from lake.catalogue import show_release
 from lake.engine import Session
-from lake.errors import DeliveryError, SluiceError
+from lake.errors import Broken, DeliveryError, SluiceError
 from lake.ledger import write_events
 from lake.operations import show_operations
 from lake.releases import Release, current_release
@@ -30,9 +30,9 @@ def after_run(job: Job) -> Iterator[Job]:
 
     The run's own session may be what failed.
     """
-    restricted = restricted_of(list(job.project.contracts().values()))
     with Session(job.settings.limits, job.store) as session:
         write_down(job, session)
+        restricted = masked_in(job, session)
         show_operations(session, job.store, restricted.received)
         release = current_release(session, job.store)
         if release is not None:
@@ -44,7 +44,7 @@ def show_news(job: Job) -> None:
     """Writes down what was noted since, and shows it."""
     if job.run.events:
         write_events(job.session, job.store, job.run)
-        show_operations(job.session, job.store, restricted_of(list(job.project.contracts().values())).received)
+        show_operations(job.session, job.store, masked_in(job, job.session).received)
 
 
 def tell_platform(job: Job, failure: Exception | None) -> None:
@@ -54,7 +54,11 @@ def tell_platform(job: Job, failure: Exception | None) -> None:
     told by the next run.
     """
     try:
-        rules = {name: rule for name, rule in find_alerts(job.project.alerts_dir).items() if is_about_platform(rule)}
+        broken: Broken = {}
+        found = find_alerts(job.project.alerts_dir, broken)
+        for path, unusable in broken.items():
+            job.run.note("alerts-unevaluated", path.stem, error=str(unusable))
+        rules = {name: rule for name, rule in found.items() if is_about_platform(rule)}
         news = untold(job, rules)
     except SluiceError as error:
         job.run.note("alerts-unevaluated", job.project.root.name, error=str(error))
@@ -79,7 +83,10 @@ def tell_failed_run(job: Job, failure: Exception) -> None:
 def draw_standing_pages(job: Job) -> None:
     """Draws the pages that stand beside every run into the output folder; one that cannot be drawn is noted."""
     try:
-        pages = [page for page in find_pages(job.project.pages_dir).values() if page.drawn == "always"]
+        broken: Broken = {}
+        pages = [page for page in find_pages(job.project.pages_dir, broken).values() if page.drawn == "always"]
+        for path, unusable in broken.items():
+            job.run.note("page-undrawn", path.name, error=str(unusable))
         context = standing_context(job) if pages else None
     except SluiceError as error:
         job.run.note("page-undrawn", job.project.root.name, error=str(error))

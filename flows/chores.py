@@ -13,12 +13,12 @@ from flows.closing import end_run
 from flows.describing import describe_project
 from flows.exports import write_exports
 from flows.health import measure_platform
-from flows.job import Job, open_job
+from flows.inventory import take_inventory
+from flows.job import Job, note_broken, open_job
+from flows.journal import masked_in
 from flows.measuring import measure_columns
 from flows.paging import keep_page, mail_page
-from flows.planning import project_models
 from flows.steps import Step
-from lake.catalogue import restricted_of
 from lake.operations import show_operations
 from lake.project import Project
 from lake.run import Run
@@ -42,7 +42,7 @@ def run_chore(project: Project, settings: Settings, run: Run, chore: Chore, step
     """Does a chore and ends its run; raises what stopped it, after it was written down."""
     with open_job(project, settings, run, step) as job:
         try:
-            show_operations(job.session, job.store, restricted_of(list(project.contracts().values())).received)
+            show_operations(job.session, job.store, masked_in(job, job.session).received)
             lines = job.step(chore.name, chore.work)(job)
         except BaseException as failure:
             end_run(job, failure, chore.name)
@@ -51,11 +51,19 @@ def run_chore(project: Project, settings: Settings, run: Run, chore: Chore, step
         return [*lines, *(f"alert: {alert}" for alert in job.findings.alerts)]
 
 
+def _describe(job: Job) -> None:
+    """Describes the project; while some of it is broken, what was last said of it stays."""
+    found = take_inventory(job.project)
+    note_broken(job, found.broken)
+    if not found.broken:
+        describe_project(job, found.models)
+
+
 def health_chore(*, is_deployed: bool) -> Chore:
     """Gives the chore that measures the platform."""
 
     def work(job: Job) -> list[str]:
-        describe_project(job, project_models(job.project))
+        _describe(job)
         show_news(job)
         measure_platform(job, is_deployed=is_deployed)
         return [f"measured: {event.record_count} values" for event in job.run.events if event.kind.endswith("measured")]
@@ -67,7 +75,7 @@ def metadata_chore() -> Chore:
     """Gives the chore that writes down what the project says of itself, and how full the columns of its tables are."""
 
     def work(job: Job) -> list[str]:
-        describe_project(job, project_models(job.project))
+        _describe(job)
         changed = [event.subject for event in job.run.events if event.kind == "project-described"]
         return [f"described anew: {', '.join(changed) or 'nothing'}", f"columns measured: {measure_columns(job)}"]
 

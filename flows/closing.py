@@ -27,6 +27,7 @@ def close_run(job: Job, failure: BaseException | None, name: str | None = None) 
         pages=tuple(found.pages),
         alerts=tuple(found.alerts),
         deliveries=tuple(found.deliveries),
+        warnings=tuple(found.warnings),
         lake_file=str(_lake_file(job)),
         seconds=found.seconds,
         total_seconds=_seconds_since_start(job),
@@ -65,7 +66,7 @@ def _write_out(job: Job, told: Exception | None) -> Release | None:
         mark_held_pages(after)
         draw_standing_pages(after)
         write_events(after.session, after.store, after.run)
-        write_catalogue(after.session, job.store, _lake_file(job), list(job.project.contracts().values()))
+        write_catalogue(after.session, job.store, _lake_file(job), list(job.project.sound_contracts().values()))
         return current_release(after.session, job.store)
 
 

@@ -47,7 +47,7 @@ def describe_project(job: Job, models: Mapping[str, Model]) -> None:
 
 def description(project: Project, models: Mapping[str, Model]) -> Mapping[str, Rows]:
     """Gives the rows that describe each kind of part of a project, in an order that does not change by itself."""
-    contracts = project.contracts()
+    contracts = project.sound_contracts()
     references = sorted(reference_tables(project.reference_dir))
     words = _read_yaml(project.reference_dir / REFERENCE_WORDS)
     return {

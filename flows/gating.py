@@ -8,9 +8,10 @@ from checks.quality_score import score
 from checks.suites import Stage, Suite
 from checks.verdict import CheckResult, GateResult, require_passed
 from flows.building import Ground
+from flows.inventory import TABLE_NAME, Layer
 from flows.job import Job
 from flows.journal import write_journal
-from flows.planning import TABLE_NAME, Layer, Plan
+from flows.planning import Plan
 from lake.releases import Release
 
 PAGE_FIGURES = "ops.page_figures"  # what pages show; there once they are drawn, so checks that name it run last
@@ -44,7 +45,7 @@ def gate_pipeline(job: Job, plan: Plan, ground: Ground) -> None:
 
 def models_named(text: str, plan: Plan) -> set[str]:
     """Gives the models a text of SQL or checks names; raw and reference tables always stand."""
-    return {name for name in TABLE_NAME.findall(text) if name in plan.models}
+    return {name for name in TABLE_NAME.findall(text) if name in plan.models or name in plan.broken_tables}
 
 
 def note_gate(job: Job, gate: GateResult) -> None:

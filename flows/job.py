@@ -1,8 +1,9 @@
 """What every stage of a run is handed, and the promise that a run is written down however it ends."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from checks.verdict import GateResult
 from flows.logbook import Logbook, is_arrival
@@ -10,6 +11,7 @@ from flows.outcome import PageOutcome, SourceOutcome
 from flows.steps import Step, noted_step
 from flows.vault import open_vault
 from lake.engine import Session
+from lake.errors import SluiceError
 from lake.project import Project
 from lake.run import Run
 from lake.scratch import remove_abandoned
@@ -27,6 +29,7 @@ class Findings:
     pages: list[PageOutcome] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
     deliveries: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     is_new_release: bool = False
     is_failure_told: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
@@ -87,6 +90,17 @@ def open_job(
     with _kept(logbook, run), Session(settings.limits, store) as session:
         secrets = open_vault(project.root)
         yield Job(project, settings, run, session, store, noted, findings, secrets, is_stopping)
+
+
+def note_broken(job: Job, broken: Mapping[Path, SluiceError]) -> None:
+    """Tells of files of the project that cannot be used and that this run does not need: it goes on without them."""
+    for path, error in broken.items():
+        job.run.note("part-broken", _shown(path, job.project.root), code=error.code, error=str(error))
+        job.findings.warnings.append(f"not used: {error}")
+
+
+def _shown(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from flows.job import Job
 from flows.logbook import left_behind
-from lake.catalogue import release_views, restricted_in
+from lake.catalogue import Restricted, release_views, restricted_in
 from lake.engine import Session
 from lake.ledger import append_events, sweep_commits, unwritten, write_events
 from lake.operations import show_operations
@@ -17,12 +17,17 @@ def write_journal(job: Job, release: Release | None, standing: Collection[str] =
     `standing` are the tables that stay as this run has made them.
     """
     write_down(job, job.session)
-    restricted = restricted_in(job.session, job.store, list(job.project.contracts().values()))
+    restricted = masked_in(job, job.session)
     show_operations(job.session, job.store, restricted.received)
     views = {} if release is None else release_views(job.store, release, restricted)
     for name, sql in views.items():
         if name not in standing:
             job.session.execute(f"create or replace view {name} as {sql}")
+
+
+def masked_in(job: Job, session: Session) -> Restricted:
+    """Gives what must not be shown: of a source whose contract cannot be read, what its table was promised."""
+    return restricted_in(session, job.store, list(job.project.sound_contracts().values()))
 
 
 def write_down(job: Job, session: Session) -> None:
@@ -36,5 +41,5 @@ def write_down(job: Job, session: Session) -> None:
             append_events(session, job.store, missing)
             if missing:
                 job.run.note("run-recovered", run_id, len(missing), last=missing[-1].kind)
-    sweep_commits(session, job.store, job.project.contracts(), job.run, with_former=True)
+    sweep_commits(session, job.store, job.project.sound_contracts(), job.run, with_former=True)
     write_events(session, job.store, job.run)

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 from flows.closing import close_run
 from flows.ingest import land_source, require_none_held
-from flows.job import Job, never, open_job
+from flows.job import Job, never, note_broken, open_job
 from flows.logbook import is_arrival
 from flows.outcome import Outcome
 from flows.planning import make_landing_plan
@@ -88,6 +88,9 @@ def land_each(job: Job, sources: Sequence[str], chosen: Callable[[Server], bool]
     try:
         expect_conditional(job.store)
         plan = job.step("plan", make_landing_plan)(job.project)
+        note_broken(job, plan.broken)
+        for name in sources:
+            plan.expect_sound(name)
         contracts = choose_sources(plan.contracts, sources)
         if not sources:
             contracts = [found for contract in contracts if (found := _with(contract, chosen)) is not None]
@@ -97,9 +100,11 @@ def land_each(job: Job, sources: Sequence[str], chosen: Callable[[Server], bool]
         if job.is_stopping():
             break
         try:
+            plan.expect_sound(contract.source)
             job.step(f"land {contract.source}", land_source)(job, plan, contract)
         except SluiceError as failure:
             failures.append(failure)
+    failures += [] if sources else job.project.broken_contracts().values()
     try:
         require_none_held(job)
     except SluiceError as failure:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from flows.inventory import expect_sound
 from flows.landing import choose_sources, land_sources
 from flows.outcome import Outcome
 from flows.pipeline import run_pipeline
@@ -51,7 +52,8 @@ def land_plainly(workplace: Workplace, sources: Sequence[str], *, is_anew: bool 
 
     With `is_anew` captured tables are read whole again.
     """
-    choose_sources(list(workplace.place.contracts().values()), sources)
+    expect_sound(workplace.place.broken_contracts(), workplace.place, {f"raw.{source}" for source in sources})
+    choose_sources(list(workplace.place.sound_contracts().values()), sources)
     with workplace.begun() as run:
         return land_sources(workplace.place, workplace.settings, run, sources, plain_step, is_anew=is_anew)
 

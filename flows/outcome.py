@@ -62,7 +62,8 @@ class PageOutcome:
 class Outcome:
     """What a run came to. `release` is the id readers see now, `is_new_release` whether this run published it.
 
-    `failure` is what stopped the run, None when all went well.
+    `failure` is what stopped the run, None when all went well. `warnings` tell of files of the project that are broken
+    and that the run did not need.
     """
 
     run_id: str
@@ -74,6 +75,7 @@ class Outcome:
     pages: tuple[PageOutcome, ...] = ()
     alerts: tuple[str, ...] = ()
     deliveries: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     lake_file: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     total_seconds: float = 0.0
@@ -101,6 +103,7 @@ class Outcome:
             lines += [] if page.mail_path is None else [f"  mail body {page.name}: {page.mail_path}"]
         lines += [f"  {line}" for line in fold_written(self.deliveries)]
         lines += [f"  alert: {alert}" for alert in shortened(self.alerts)]
+        lines += [f"  WARNING, {warning}" for warning in self.warnings]
         if self.lake_file is not None:
             lines.append(f"  lake: {self.lake_file}")
         return [*lines, f"  seconds: {_seconds_words(self)}"]
@@ -124,6 +127,7 @@ class Outcome:
                 "|---|---:|---:|---:|---:|---:|---|",
                 *rows,
                 *([""] + [f"- alert: {alert}" for alert in shortened(self.alerts)] if self.alerts else []),
+                *(["", *(f"- warning, {warning}" for warning in self.warnings)] if self.warnings else []),
             ]
         )
 

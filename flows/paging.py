@@ -66,7 +66,7 @@ def page_context(job: Job, release: Release, page: Page, verdicts: Verdicts) -> 
 
 def neighbours(job: Job) -> frozenset[str]:
     """Gives the pages that stand in the output folder after a run."""
-    return frozenset(find_pages(job.project.pages_dir))
+    return frozenset(find_pages(job.project.pages_dir, {}))
 
 
 def gate_pages(job: Job, plan: Plan, release: Release, pages: Sequence[RenderedPage]) -> None:

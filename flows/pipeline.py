@@ -11,11 +11,12 @@ from flows.closing import close_run
 from flows.describing import describe_project
 from flows.gating import gate_layer, gate_pipeline
 from flows.ingest import land_source, require_none_held
-from flows.job import Job, open_job
+from flows.inventory import LAYERS
+from flows.job import Job, note_broken, open_job
 from flows.journal import write_journal
 from flows.outcome import Outcome
 from flows.paging import gate_pages, render_page, send_page
-from flows.planning import LAYERS, Plan, make_plan
+from flows.planning import Plan, make_plan
 from flows.steps import Step
 from flows.telling import tell_alerts
 from flows.tracing import trace
@@ -55,7 +56,9 @@ def flow_through(job: Job, marts: Sequence[str], pages: Sequence[str]) -> None:
     expect_conditional(job.store)
     step = job.step
     plan = step("plan", make_plan)(job.project, marts, pages)
-    describe_project(job, plan.models)
+    note_broken(job, plan.broken)
+    if not plan.broken:  # else what was last said of it stays
+        describe_project(job, plan.models)
     for contract in plan.contracts:
         step(f"land {contract.source}", land_source)(job, plan, contract)
     require_none_held(job)

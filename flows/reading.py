@@ -25,7 +25,7 @@ class Reading:
 def open_lake(workplace: Workplace, as_of: str | None = None) -> Iterator[Reading]:
     """Opens the lake of a project for reading, as of a release or an instant (None: as it is now)."""
     store = workplace.settings.store
-    contracts = list(workplace.place.contracts().values())
+    contracts = list(workplace.place.sound_contracts().values())
     with Session(workplace.settings.limits, store) as session:
         restricted = restricted_in(session, store, contracts)
         show_operations(session, store, restricted.received)

@@ -8,7 +8,7 @@ from pathlib import Path
 from flows.ingest import gate_batch
 from flows.job import Job, open_job
 from flows.journal import write_down
-from flows.planning import Plan, make_plan
+from flows.planning import Plan, make_landing_plan
 from flows.steps import plain_step
 from flows.workplace import Workplace
 from lake.catalogue import write_catalogue
@@ -82,7 +82,7 @@ def replay_batch(workplace: Workplace, prefix: str, mended: Path | None) -> Batc
 def _rework(workplace: Workplace, prefix: str, work: Work) -> BatchRecord:
     with reworking(workplace) as (job, plan):
         sweep_commits(
-            job.session, job.store, job.project.contracts(), job.run
+            job.session, job.store, job.project.sound_contracts(), job.run
         )  # a run that died after its commit did not
         record = find_batch(job.session, job.store, prefix)
         return work(job, plan, _contract_of(plan, record), record)
@@ -90,17 +90,17 @@ def _rework(workplace: Workplace, prefix: str, work: Work) -> BatchRecord:
 
 @contextmanager
 def reworking(workplace: Workplace) -> Iterator[tuple[Job, Plan]]:
-    """Gives a job and the whole plan for work that a person asks for; it is written down however it ends."""
+    """Gives a job and the plan of landing for work that a person asks for; it is written down however it ends."""
     with (
         workplace.begun() as run,
         open_job(workplace.place, workplace.settings, run, plain_step) as job,
     ):
         expect_conditional(job.store)
         try:
-            yield job, make_plan(job.project, (), ())
+            yield job, make_landing_plan(job.project)
         finally:
             write_down(job, job.session)
-            contracts = list(job.project.contracts().values())
+            contracts = list(job.project.sound_contracts().values())
             write_catalogue(job.session, job.store, job.settings.output / "lake.duckdb", contracts)
 
 
@@ -120,6 +120,7 @@ def _contract_of(plan: Plan, record: BatchRecord) -> Contract:
     for contract in plan.contracts:
         if contract.source == record.source:
             return contract
+    plan.expect_sound(record.source)
     raise TableError(
         "batch-contract-missing",
         f"Batch {record.batch_id} is of source {record.source!r}, which has no contract any more.",

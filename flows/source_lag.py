@@ -22,7 +22,7 @@ def lag_measures(job: Job) -> Iterator[tuple[str, str, float, str]]:
     """
     asked = [
         contract.at(server)
-        for _, contract in sorted(job.project.contracts().items())
+        for _, contract in sorted(job.project.sound_contracts().items())
         for server in contract.servers
         if server.kind in LAGS
     ]

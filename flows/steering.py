@@ -60,6 +60,6 @@ def _steer(workplace: Workplace, work: Callable[[Job], Made]) -> Made:
         expect_conditional(job.store)
         made = work(job)
         write_down(job, job.session)
-        contracts = list(job.project.contracts().values())
+        contracts = list(job.project.sound_contracts().values())
         write_catalogue(job.session, job.store, job.settings.output / "lake.duckdb", contracts)
         return made

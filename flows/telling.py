@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from flows.inventory import TABLE_NAME
 from flows.job import Job
-from flows.planning import TABLE_NAME, Plan
+from flows.planning import Plan
 from lake.engine import literal, quote, scan_sql
 from lake.errors import DeliveryError, SluiceError
 from lake.tables import read_version

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from flows.gating import PAGE_FIGURES
-from flows.planning import TABLE_NAME, Plan
+from flows.inventory import TABLE_NAME
+from flows.planning import Plan
 from lake.engine import Session
 from reports.context import GateCount
 

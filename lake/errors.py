@@ -14,6 +14,8 @@ The command line prints the message and exits non-zero; anything else that is ra
 Every code is explained in `docs/messages.md`.
 """
 
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -43,6 +45,20 @@ class SluiceError(Exception):
         place = "" if self.path is None else f"{self.path}: " if self.line is None else f"{self.path}:{self.line}: "
         cure = f" {self.cure}" if self.cure else ""
         return f"{place}{self.message}{cure} [{self.code}]"
+
+
+Broken = MutableMapping[Path, SluiceError]  # files of a project that cannot be used, and why
+
+
+@contextmanager
+def told_in(broken: Broken | None, path: Path) -> Iterator[None]:
+    """Keeps what is wrong with a file for whoever may need it; with no place to keep it, it is raised."""
+    try:
+        yield
+    except SluiceError as error:
+        if broken is None:
+            raise
+        broken[path] = error
 
 
 class SettingsError(SluiceError):

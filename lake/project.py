@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lake.errors import ContractError, SettingsError
+from lake.errors import ContractError, SettingsError, SluiceError, told_in
 
 if TYPE_CHECKING:
     from lake.contract import Contract
@@ -58,21 +58,34 @@ class Project:
 
         Raises ContractError for the first that is broken and for two that claim the same source.
         """
-        return self._contracts
+        for error in self.broken_contracts().values():
+            raise error
+        return self.sound_contracts()
+
+    def sound_contracts(self) -> "Mapping[str, Contract]":
+        """Gives the contracts that can be read, by the name of their source."""
+        return self._contracts[0]
+
+    def broken_contracts(self) -> Mapping[Path, SluiceError]:
+        """Gives what is wrong with the others, by their files; of two that claim the same source neither is sound."""
+        return self._contracts[1]
 
     @cached_property
-    def _contracts(self) -> "Mapping[str, Contract]":
+    def _contracts(self) -> "tuple[Mapping[str, Contract], Mapping[Path, SluiceError]]":
         from lake.odcs.reader import read_contract
 
-        contracts: dict[str, Contract] = {}
+        found: dict[str, list[Contract]] = {}
+        broken: dict[Path, SluiceError] = {}
         for path in self.contract_files():
-            contract = read_contract(path)
-            if contract.source in contracts:
-                other = contracts[contract.source].path
-                message = f"The table '{contract.source}' has a contract already: {other}."
-                raise ContractError("source-repeated", message, cure="Rename or remove one of the two.", path=path)
-            contracts[contract.source] = contract
-        return contracts
+            with told_in(broken, path):
+                contract = read_contract(path)
+                found.setdefault(contract.source, []).append(contract)
+        for source, (first, *others) in found.items():
+            for other in others:
+                message = f"The table '{source}' has a contract already: {first.path}."
+                cure = "Rename or remove one of the two."
+                broken[other.path] = ContractError("source-repeated", message, cure=cure, path=other.path)
+        return {source: one for source, (one, *others) in found.items() if not others}, broken
 
 
 def open_project(path: Path) -> Project:

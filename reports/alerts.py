@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lake.engine import Session
-from lake.errors import ModelError
+from lake.errors import Broken, ModelError, told_in
 from lake.marked_yaml import NotYaml, read_yaml
 from reports.data import tables_read
 
@@ -95,9 +95,16 @@ class _Told:
     at: datetime
 
 
-def find_alerts(alerts_dir: Path) -> dict[str, AlertRule]:
-    """Gives the alert rules of a folder by name; raises ModelError naming the file whose header is not usable."""
-    return {path.stem: _read_rule(path) for path in sorted(alerts_dir.glob("*.sql"))}
+def find_alerts(alerts_dir: Path, broken: Broken | None = None) -> dict[str, AlertRule]:
+    """Gives the alert rules of a folder by name; raises ModelError naming the file whose header is not usable.
+
+    With a place for what is broken, such files are told there, and the others are given.
+    """
+    rules = {}
+    for path in sorted(alerts_dir.glob("*.sql")):
+        with told_in(broken, path):
+            rules[path.stem] = _read_rule(path)
+    return rules
 
 
 def is_about_platform(rule: AlertRule) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lake.errors import ModelError
+from lake.errors import Broken, ModelError, told_in
 from lake.marked_yaml import NotYaml, read_yaml
 
 SUFFIX = ".html.j2"
@@ -39,10 +39,17 @@ class Page:
     mailed: str = "release"
 
 
-def find_pages(pages_dir: Path) -> dict[str, Page]:
-    """Gives the pages of a folder by name (the file's, up to `.html.j2`); raises ModelError for a broken one."""
-    paths = sorted(pages_dir.glob(f"*{SUFFIX}"))
-    return {page.name: page for page in (read_page(path) for path in paths)}
+def find_pages(pages_dir: Path, broken: Broken | None = None) -> dict[str, Page]:
+    """Gives the pages of a folder by name (the file's, up to `.html.j2`); raises ModelError for a broken one.
+
+    With a place for what is broken, such files are told there, and the others are given.
+    """
+    pages = {}
+    for path in sorted(pages_dir.glob(f"*{SUFFIX}")):
+        with told_in(broken, path):
+            page = read_page(path)
+            pages[page.name] = page
+    return pages
 
 
 def read_page(path: Path) -> Page:

@@ -10,7 +10,7 @@ from pathlib import Path
 import sqlglot
 from sqlglot import exp
 
-from lake.errors import ModelError
+from lake.errors import Broken, ModelError, told_in
 from sql.header import Header, Materialise, nearest, read_header
 from sql.selects import inputs_of, line_in, parameters_of, parse_select, read_select, table_name
 
@@ -45,17 +45,22 @@ class Model:
         return self.header.materialise == "table"
 
 
-def find_models(sql_dir: Path) -> dict[str, Model]:
-    """Gives every model of a project by name; raises ModelError for the first file that is none."""
+def find_models(sql_dir: Path, broken: Broken | None = None) -> dict[str, Model]:
+    """Gives every model of a project by name; raises ModelError for the first file that is none.
+
+    With a place for what is broken, such files are told there, and the others are given.
+    """
     _refuse_folders(sql_dir)
     models: dict[str, Model] = {}
     for layer in DEFAULTS:
         for path in sorted((sql_dir / layer).rglob("*.sql")):
-            model = read_model(path, layer)
-            if model.name in models:
-                first = models[model.name].path
-                raise ModelError("model-twice", f"{model.name} is also {first}.", cure="Rename one of them.", path=path)
-            models[model.name] = model
+            with told_in(broken, path):
+                model = read_model(path, layer)
+                if model.name in models:
+                    first = models[model.name].path
+                    cure = "Rename one of them."
+                    raise ModelError("model-twice", f"{model.name} is also {first}.", cure=cure, path=path)
+                models[model.name] = model
     return models
 
 
@@ -148,6 +153,7 @@ def unknown_table(model: Model, table: str, known: Collection[str]) -> ModelErro
         cure=AFTER_MAJOR.format(later[-1]) if later else nearest(table, known),
         path=model.path,
         line=line_of(model, table),
+        table=table,
     )
 
 
