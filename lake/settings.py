@@ -21,7 +21,7 @@ from lake.engine import EngineLimits
 from lake.errors import SettingsError
 from lake.objects import is_object_uri
 from lake.settings_files import check_files, check_names, variable
-from lake.store_settings import StoreSettings, check_place, open_store
+from lake.store_settings import UNFIT_FOR_DUCKDB, StoreSettings, check_place, expect_fit, open_store
 from lake.table_versions import Store
 
 MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?)?B", re.IGNORECASE)
@@ -183,6 +183,7 @@ class Settings(StoreSettings):
     @property
     def store(self) -> Store:
         """The lake's place, with what it takes to reach it; raises SettingsError when some of that is not set."""
+        expect_fit(self.output, UNFIT_FOR_DUCKDB, "lake.duckdb")
         return open_store(self.uri, self)
 
     @property

@@ -1,6 +1,7 @@
 """The settings of an object store, by the names its own tools use, and the store they describe."""
 
 import re
+from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings
@@ -11,6 +12,8 @@ from lake.table_versions import Store
 
 PLACE = re.compile(r"(?P<scheme>s3|gs)://(?P<bucket>[a-z0-9][a-z0-9._-]*[a-z0-9])(?:/[A-Za-z0-9._=+/-]*)?")
 DRIVE_OR_FOLDER = re.compile(r"(?![a-zA-Z][a-zA-Z0-9+.-]+:)")  # one letter alone before a colon is a drive
+UNFIT_FOR_DUCKDB = re.compile(r"\?")  # it puts the ending of its log before the mark
+UNFIT = re.compile(r"%[0-9A-Fa-f]{2}|[\\\x00-\x1f\x7f]")  # Delta's library takes it for another folder, or for none
 ANY_REGION = "us-east-1"  # what stores that know no regions expect to be called
 
 
@@ -61,8 +64,20 @@ def check_place(uri: str) -> str:
 def open_store(uri: str, settings: StoreSettings) -> Store:
     """Gives the store of a lake; raises SettingsError when a setting that it takes is missing."""
     if not is_object_uri(uri):
+        expect_fit(Path(uri), UNFIT, "tables")
         return Store(uri, {})
     return _google(uri, settings) if uri.startswith("gs://") else _amazon(uri, settings)
+
+
+def expect_fit(folder: Path, unfit: re.Pattern[str], what: str) -> None:
+    """Raises SettingsError for a folder whose path a library takes for another one."""
+    found = unfit.search(str(folder.absolute()))
+    if found is not None:
+        raise SettingsError(
+            "lake-place-unfit",
+            f"{str(folder)!r} cannot hold {what}: with {found[0]!r} in it, the library for that reads another path.",
+            cure="Rename that folder, or let LAKE_URI and SLUICE_OUTPUT_DIR name another.",
+        )
 
 
 def _amazon(uri: str, settings: StoreSettings) -> Store:

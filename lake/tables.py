@@ -203,7 +203,7 @@ def _read_description(store: Store, name: str, table: DeltaTable) -> TableVersio
     partition = tuple(table.metadata().partition_columns)
     files = tuple(
         DataFile(
-            f"{uri}/{unquote(action['path'])}" if "%" not in uri else f"{uri}/{action['path']}",
+            f"{uri}/{unquote(action['path'])}",
             action["num_records"],
             action["size_bytes"],
             {key: None if value is None else str(value) for key, value in (action.get("partition") or {}).items()},

@@ -34,14 +34,15 @@ def find_files(contract: Contract, project: Path) -> list[Path]:
         return sorted(path for path in place.rglob("*") if path.is_file() and not path.name.startswith("."))
     if place.is_file():
         return [place]
-    if not glob.has_magic(str(place)):
+    if not glob.has_magic(contract.server.path):
         raise SourceError(
             "source-missing",
             f"The source {contract.source!r} names {contract.server.path!r}, and there is no such file.",
             cure="Deliver the file, or mend `servers[].path` in the contract.",
             path=contract.path,
         )
-    found = (Path(name) for name in glob.glob(str(place), recursive=True))  # noqa: PTH207  # the pattern may be absolute
+    names = glob.glob(contract.server.path, root_dir=project, recursive=True)  # noqa: PTH207  # it may be absolute
+    found = (project / name for name in names)  # the project's own path is no pattern, whatever it holds
     return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
 
 

@@ -68,9 +68,10 @@ def find_uploads(visit: Visit) -> tuple[Path, list[Path]]:
 
     A pattern's folder is the last one before its first wildcard. Raises SourceError when there is no such folder.
     """
-    place = visit.project / visit.contract.server.path
-    wild = next((part for part in [*reversed(place.parents), place] if glob.has_magic(part.name)), None)
-    root = place if place.is_dir() else place.parent if wild is None else wild.parent
+    pattern = Path(visit.contract.server.path)
+    place = visit.project / pattern
+    wild = next((part for part in [*reversed(pattern.parents), pattern] if glob.has_magic(part.name)), None)
+    root = place if place.is_dir() else place.parent if wild is None else visit.project / wild.parent
     if not root.is_dir() or (wild is None and not place.suffix and not place.exists()):
         raise SourceError(
             "source-missing",
@@ -78,8 +79,8 @@ def find_uploads(visit: Visit) -> tuple[Path, list[Path]]:
             cure="Make the folder, or mend `servers[].path` in the contract.",
             path=visit.contract.path,
         )
-    names = (Path(name) for name in glob.glob(str(place), recursive=True)) if wild else [place]  # noqa: PTH207
-    found = root.rglob("*") if place.is_dir() else names
+    names = glob.glob(str(pattern), root_dir=visit.project, recursive=True) if wild else [place]  # noqa: PTH207
+    found = root.rglob("*") if place.is_dir() else (visit.project / name for name in names)
     return root, sorted(path for path in found if path.is_file() and is_upload(path.relative_to(root)))
 
 
