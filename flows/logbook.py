@@ -19,7 +19,7 @@ from lake.run import Event
 FOLDER = ".journal"  # of the output
 # What a visit that found nothing leaves behind: nobody needs to read it, and a loop would write it for ever.
 IDLE_EVENTS = {
-    *("step-started", "step-finished", "contract-agreed", "contract-drifted"),
+    *("step-started", "step-finished", "contract-agreed", "contract-drifted", "part-broken"),
     *("upload-incomplete", "upload-elsewhere", "source-waits", "source-unconnected", "capture-elsewhere"),
 }
 

@@ -225,4 +225,4 @@ def asked_marts(project: Project, marts: Sequence[str]) -> list[str]:
     known = [mart for mart in marts if f"marts.{mart.rpartition('.')[2]}" not in found.sources]
     if marts and not known:
         return []
-    return sorted(model.name for model in _order(found.models, known, found.suites, found.sources) if model.is_table)
+    return sorted(model.name for model in _sound_order(found, known) if model.is_table)

@@ -80,6 +80,10 @@ def test_broken_parts_keep_no_other_source_out(shop: Path) -> None:
     assert sluice_said(shop, "land", "orders")[0] == 0
     code, said = sluice_said(shop, "land", "leave")
     assert (code, "leave.yaml:" in said) == (1, True), said
+    runs = "select count(distinct run_id) as runs from ops.audit_log"
+    before = ask(shop, runs)
+    assert sluice_said(shop, "watch", "orders", "--once") == (0, "")
+    assert ask(shop, runs) == before, "a look that finds nothing writes nothing"
 
 
 def test_broken_parts_are_told_until_they_are_mended(shop: Path) -> None:
