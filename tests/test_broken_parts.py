@@ -18,8 +18,10 @@ PARTS = {  # of the same project: leave, another source with its own models, che
     "sql/marts/daily_leave.sql": MART.replace("stg_orders", "stg_leave"),
     "checks/marts/daily_leave.yml": CHECKS.replace("daily_orders", "daily_leave"),
     "checks/raw/leave.yml": "checks for leave:\n  - row_count >= 0\n",
-    "reports/pages/leave.html.j2": "---\ntitle: Leave\ndescription: Days of leave.\naudience: All.\nowner: HR\nrecipients: []\n"
-    "---\n{% set days = query('from marts.daily_leave') %}\n",
+    "reports/pages/leave.html.j2": (
+        "---\ntitle: Leave\ndescription: Days.\naudience: All.\nowner: HR\nrecipients: []\n---\n"
+        "{% set days = query('from marts.daily_leave') %}\n"
+    ),
     "incoming/leave-1.csv": f"order_id,ordered_on,amount\n{SECRET},2026-11-20,1\n{SECRET},never,1\n",
 }
 BREAKS = {
