@@ -18,7 +18,7 @@ from lake.errors import SettingsError
 HOST = "127.0.0.1"
 USUAL_PORT = 4200
 ASK_SECONDS = 1.0  # of who holds a port: enough for one that is well
-START_SECONDS = 120.0
+START_SECONDS = 300.0  # a child that ends by itself is seen at once; one that is starved of a core is only slow
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.2
 POOL = "sluice"
