@@ -166,6 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     api: Api
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else every answer waits for the client to acknowledge its head
     timeout = 30
 
     def do_GET(self) -> None:

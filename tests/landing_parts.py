@@ -1,5 +1,6 @@
 """What landing tests share: a small contract, and landing one file outside any flow."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,21 +77,22 @@ def counts(prepared: PreparedBatch | None) -> tuple[int, int, int, int]:
     return tuple(prepared.counts.values())  # type: ignore[return-value]
 
 
-def raw_rows(store: Store, columns: str = "*", source: str = "shop") -> list[tuple]:
-    return table_rows(store, f"raw.{source}", columns)
+def raw_rows(store: Store, columns: str = "*", source: str = "shop", *, session: Session | None = None) -> list[tuple]:
+    return table_rows(store, f"raw.{source}", columns, session=session)
 
 
-def quarantine_rows(store: Store, columns: str) -> list[tuple]:
-    return table_rows(store, "ops.quarantine", columns)
+def quarantine_rows(store: Store, columns: str, *, session: Session | None = None) -> list[tuple]:
+    return table_rows(store, "ops.quarantine", columns, session=session)
 
 
-def table_rows(store: Store, name: str, columns: str) -> list[tuple]:
+def table_rows(store: Store, name: str, columns: str, *, session: Session | None = None) -> list[tuple]:
+    """Gives what the newest version of a table holds; a session that is open already spares the opening of another."""
     found = read_version(store, name)
     if found is None:
         return []
-    with Session(EngineLimits(), store) as session:
-        scan = scan_sql([file.path for file in found.files], found.columns, evolved=found.evolved)
-        return session.rows(f"select {columns} from ({scan}) order by all")
+    scan = scan_sql([file.path for file in found.files], found.columns, evolved=found.evolved)
+    with Session(EngineLimits(), store) if session is None else nullcontext(session) as reader:
+        return reader.rows(f"select {columns} from ({scan}) order by all")
 
 
 def contract_with(**changes) -> Contract:

@@ -112,13 +112,15 @@ def check_ledger(content: bytes, name: str, contract: Contract = TEXTS) -> tuple
         assert prepared is not None
         read, accepted, quarantined, duplicate = prepared.counts.values()
         assert read == accepted + quarantined + duplicate
-        lines = [row[0] for row in raw_rows(store, "_line", contract.source)]
-        refused = quarantine_rows(store, "line, category, rule, raw_data is not null, len(reasons) > 0")
+        lines = [row[0] for row in raw_rows(store, "_line", contract.source, session=session)]
+        refused = quarantine_rows(
+            store, "line, category, rule, raw_data is not null, len(reasons) > 0", session=session
+        )
         assert (len(lines), len(refused)) == (accepted, quarantined + duplicate)
         assert len({*lines, *(row[0] for row in refused)}) == read, "each record has a line of its own"
         assert all(None not in row and row[3] and row[4] for row in refused)
         assert land(store, path, contract, session=session) is None
-        assert len(raw_rows(store, "_line", contract.source)) == accepted
+        assert len(raw_rows(store, "_line", contract.source, session=session)) == accepted
         return read, accepted, quarantined, duplicate
 
 
@@ -131,7 +133,7 @@ def check_fields(content: bytes, rows: list[list[str]], delimiter: str) -> None:
         contract = replace(TEXTS, server=replace(TEXTS.server, options={"delimiter": delimiter}))
         prepared = land(store, path, contract, session=session)
         assert prepared is not None
-        found = {row[0]: row[1:] for row in raw_rows(store, "_line, a, b, c", "texts")}
+        found = {row[0]: row[1:] for row in raw_rows(store, "_line, a, b, c", "texts", session=session)}
         expected: dict[tuple, int] = {}
         for fields in rows:
             row = tuple(value or None for value in fields)
