@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
+from lake.errors import SourceError
 from lake.odcs.reader import read_contract
 from tests.kafka_log_parts import Log, serving_log
 from tests.kafka_parts import landed, read, write_contract
@@ -71,8 +73,9 @@ def test_kafka_transactions_are_read_when_they_are_committed(tmp_path: Path) -> 
 
 
 def test_kafka_signs_in_over_tls(tmp_path: Path) -> None:
-    """Over TLS, by a certificate that the contract trusts, and signed in by name and password, messages must come."""
-    mine = make_certificate(tmp_path)
+    """Over TLS, by a certificate that the contract trusts, and signed in by name and password, messages must come;
+    another certificate, and another password, must be told at once, with what to mend and without the password."""
+    mine, other = make_certificate(tmp_path), make_certificate(tmp_path, address="127.0.0.2")
     log = Log("orders", user=f"\0shop\0{PASSWORD}".encode())
     log.add(messages(0, 1))
     secrets = {"CA": mine.file.read_text(), "USER": "shop", "PASSWORD": PASSWORD}
@@ -81,3 +84,10 @@ def test_kafka_signs_in_over_tls(tmp_path: Path) -> None:
         path = write_contract(tmp_path, host, topic="orders", giveUpAfter="60 seconds", **named)
         (delivery,) = read(path, tmp_path / "a", secrets=secrets)
         assert pq.read_table(delivery.path)["offset"].to_pylist() == [0, 1]
+        with pytest.raises(SourceError, match="certificate that is not trusted.*Let 'caSecret' name") as untrusted:
+            list(read(path, tmp_path / "b", secrets={**secrets, "CA": other.file.read_text()}))
+        with pytest.raises(SourceError, match="refused the sign-in.*wrong name or password") as refused:
+            list(read(path, tmp_path / "c", secrets={**secrets, "PASSWORD": "another-pa55word"}))
+        assert {error.value.code for error in (untrusted, refused)} == {"kafka-sign-in-refused"}
+        told = f"{untrusted.value} {refused.value}"
+        assert PASSWORD not in told and "another-pa55word" not in told

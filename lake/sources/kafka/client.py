@@ -33,6 +33,7 @@ SECRETS: Mapping[str, str] = {
     "keyPasswordSecret": "ssl.key.password",
 }
 REFUSALS = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
+UNTRUSTED = "certificate verify failed"  # what OpenSSL calls it; other failures of a handshake may pass
 FORBIDDEN = {KafkaError.TOPIC_AUTHORIZATION_FAILED}  # of the topic; that the group is told is not needed
 MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 LOST = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
@@ -134,6 +135,13 @@ class Client:
                 f"{where} does not let this user read the topic {topic!r}.",
                 cure="Have its access list allow READ and DESCRIBE of the topic.",
             )
+        if _is_untrusted(error):
+            return SourceError(
+                "kafka-sign-in-refused",
+                f"{where} shows a certificate that is not trusted: {self._redacted(error.str())}.",
+                cure="Let 'caSecret' name the secret that holds the certificate of who signed the brokers', in PEM; "
+                "without it those of this machine count. The certificate must name the host.",
+            )
         if code in REFUSALS:
             return SourceError(
                 "kafka-sign-in-refused",
@@ -153,7 +161,7 @@ class Client:
 
     def _raise_refusal(self) -> None:
         for error in self._told:
-            if error.code() in REFUSALS | FORBIDDEN:
+            if error.code() in REFUSALS | FORBIDDEN or _is_untrusted(error):
                 raise self.error(error)
 
     def _redacted(self, text: str) -> str:
@@ -164,6 +172,10 @@ PASSING = {
     *(KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE),
     *(KafkaError._WAIT_COORD, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION),
 }
+
+
+def _is_untrusted(error: KafkaError) -> bool:
+    return error.code() == KafkaError._SSL and UNTRUSTED in error.str()
 
 
 @contextmanager
