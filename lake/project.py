@@ -1,5 +1,6 @@
 """A project: the folder a pipeline is made of."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,7 +50,10 @@ class Project:
         return self.sql_dir / "reference"
 
     def contract_files(self) -> tuple[Path, ...]:
-        """Gives the files of the contracts, by name."""
+        """Gives the files of the contracts, by name; raises ContractError when their folder may not be listed."""
+        if self.contracts_dir.is_dir() and not os.access(self.contracts_dir, os.R_OK | os.X_OK):
+            message = "This folder may not be looked into."
+            raise ContractError("contract-unreadable", message, cure="Let Sluice read it.", path=self.contracts_dir)
         found = (path for pattern in ("*.yaml", "*.yml") for path in self.contracts_dir.rglob(pattern))
         return tuple(sorted(found))
 

@@ -1,6 +1,7 @@
 """The source `local`: one file, a folder, or a pattern."""
 
 import glob
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,11 @@ def file_deliveries(visit: Visit) -> Iterator[Delivery]:
 
 
 def find_files(contract: Contract, project: Path) -> list[Path]:
-    """Gives the files that a contract's path means: the file, all files of the folder, or what the pattern matches."""
+    """Gives the files that a contract's path means: the file, all files of the folder, or what the pattern matches.
+
+    Raises SourceError when the file is not there, or a folder may not be looked into.
+    """
+    expect_rights(contract, project)
     place = project / contract.server.path
     if place.is_dir():
         return sorted(path for path in place.rglob("*") if path.is_file() and not path.name.startswith("."))
@@ -44,6 +49,21 @@ def find_files(contract: Contract, project: Path) -> list[Path]:
     names = glob.glob(contract.server.path, root_dir=project, recursive=True)  # noqa: PTH207  # it may be absolute
     found = (project / name for name in names)  # the project's own path is no pattern, whatever it holds
     return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
+
+
+def expect_rights(contract: Contract, project: Path) -> None:
+    """Raises SourceError when the folder that a contract's path begins with is there and may not be looked into."""
+    named = Path(contract.server.path)
+    wild = next((part for part in [*reversed(named.parents), named] if glob.has_magic(part.name)), None)
+    root = project / (named if wild is None else wild.parent)
+    for folder, rights in ((root.parent, os.X_OK), (root, os.R_OK | os.X_OK)):
+        if os.access(folder, os.F_OK) and folder.is_dir() and not os.access(folder, rights):
+            raise SourceError(
+                "file-unreadable",
+                f"The source {contract.source!r} may not look into the folder '{folder}'.",
+                cure="Let Sluice list it and read what is in it.",
+                path=contract.path,
+            )
 
 
 def file_delivery(contract: Contract, path: Path, project: Path) -> Delivery:

@@ -20,7 +20,7 @@ from pathlib import Path
 from lake.archive import file_state, receive
 from lake.errors import SettingsError, SourceError
 from lake.sources.delivery import Delivery, Receipt
-from lake.sources.files import file_delivery
+from lake.sources.files import expect_rights, file_delivery
 from lake.sources.intake import DONE, REASON, REFUSED, Hearing, hear, is_upload, is_waiting, numbered
 from lake.sources.visit import Visit
 
@@ -68,6 +68,7 @@ def find_uploads(visit: Visit) -> tuple[Path, list[Path]]:
 
     A pattern's folder is the last one before its first wildcard. Raises SourceError when there is no such folder.
     """
+    expect_rights(visit.contract, visit.project)
     pattern = Path(visit.contract.server.path)
     place = visit.project / pattern
     wild = next((part for part in [*reversed(pattern.parents), pattern] if glob.has_magic(part.name)), None)
