@@ -46,10 +46,10 @@ def sluice(context: click.Context, project: Path | None) -> None:
     reports. Nothing lost, nothing half-published, every number explainable.
 
     \b
-    sluice demo                               demo data, the whole pipeline, and where everything is
-    sluice run sales_daily                    a mart and all it needs
-    sluice sql "from marts.sales_daily"       ask the current release
-    sluice up                                 Prefect server, schedules and a worker
+    sluice demo                               # demo data, the whole pipeline, and where everything is
+    sluice run sales_daily                    # a mart and all it needs
+    sluice sql "from marts.sales_daily"       # ask the current release
+    sluice up                                 # Prefect server, schedules and a worker
 
     Commands work in this folder; --project DIR or SLUICE_PROJECT names another. The exit code is 0 when all went
     well, 1 when something failed, 2 for a wrong argument, 130 when interrupted.

@@ -16,7 +16,7 @@ COLUMNS = """
 """
 
 
-@click.group()
+@click.group(short_help="Deliveries: list, show, admit, refuse, reland, carry.")
 def batch() -> None:
     """What was delivered: list, show, admit, refuse, land again, carry over to another version's table.
 

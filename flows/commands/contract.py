@@ -10,7 +10,7 @@ from flows.workplace import Workplace, in_project, json_option
 DRIFTED = 1
 
 
-@click.group()
+@click.group(short_help="Contracts: list, show, check; their JSON schema.")
 def contract() -> None:
     """Contracts: list, show, hold against the operational schema, and the JSON schema for editors."""
 

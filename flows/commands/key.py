@@ -57,7 +57,7 @@ def new(
     workplace.tell("Keep it now: it is shown this once. It goes into the header 'Authorization: Bearer …'.")
 
 
-@key.command("list")
+@key.command("list", short_help="List the keys; never the keys themselves.")
 @json_option
 @in_project
 def list_(workplace: Workplace, as_json: bool) -> None:

@@ -5,7 +5,7 @@ import click
 from flows.workplace import Workplace, in_project
 
 
-@click.command()
+@click.command(short_help="Join small files; delete what no kept release names.")
 @in_project
 def maintain(workplace: Workplace) -> None:
     """Join small files, and delete files that no kept release names any more.

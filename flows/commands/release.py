@@ -24,6 +24,8 @@ TABLES = """
     order by table_name
 """
 
+NUMBER = click.IntRange(1)
+NUMBER.name = "number of a release"  # as a wrong one is told: "'x' is not a valid …"
 as_of_option = click.option(
     "--as-of",
     metavar="RELEASE|INSTANT",
@@ -48,7 +50,7 @@ def list_all(workplace: Workplace, as_json: bool) -> None:
 
 
 @release.command("show", short_help="Show the tables of release N.")
-@click.argument("number", type=click.IntRange(1), metavar="N")
+@click.argument("number", type=NUMBER, metavar="N")
 @json_option
 @in_project
 def show(workplace: Workplace, number: int, as_json: bool) -> None:
@@ -63,8 +65,8 @@ def show(workplace: Workplace, number: int, as_json: bool) -> None:
 
 
 @release.command("diff", short_help="Show what changed from release N to M.")
-@click.argument("old", type=click.IntRange(1), metavar="N")
-@click.argument("new", type=click.IntRange(1), metavar="M")
+@click.argument("old", type=NUMBER, metavar="N")
+@click.argument("new", type=NUMBER, metavar="M")
 @json_option
 @in_project
 def diff(workplace: Workplace, old: int, new: int, as_json: bool) -> None:
@@ -93,7 +95,7 @@ def diff(workplace: Workplace, old: int, new: int, as_json: bool) -> None:
 
 
 @release.command("rollback", short_help="Publish an older release again and hold it.")
-@click.argument("number", type=click.IntRange(1), metavar="[N]", required=False)
+@click.argument("number", type=NUMBER, metavar="[N]", required=False)
 @as_of_option
 @in_project
 def roll_back(workplace: Workplace, number: int | None, as_of: str | None) -> None:

@@ -17,7 +17,7 @@ def up(workplace: Workplace, port: int | None) -> None:
     \b
     sluice up
     sluice up --port 4201
-    prefect deployment run 'pipeline/sales-daily' --watch      in another terminal
+    prefect deployment run 'pipeline/sales-daily' --watch      # in another terminal
     """
     from flows.serving import find_place, served, stoppable, watch
 
