@@ -36,6 +36,6 @@ def disk_full(folder: Path) -> SettingsError:
     return SettingsError(
         "disk-full",
         f"There is no room left to write in '{folder}'.",
-        cure="Make room, or let LAKE_URI, SLUICE_OUTPUT_DIR or SLUICE_SPILL_DIR name a larger disk; then run again, nothing "
-        "was lost.",
+        cure="Make room, or name a larger disk by LAKE_URI, SLUICE_OUTPUT_DIR or SLUICE_SPILL_DIR; then run again, "
+        "nothing was lost.",
     )
