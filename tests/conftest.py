@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # With several workers the files that take longest begin first, so that none is left alone with one of them at the end.
 LONGEST_FIRST = (
     *("test_prefect_flows", "test_crash", "test_races", "test_kafka_faults", "test_watch", "test_capture_faults"),
-    *("test_s3_lake", "test_service_crash", "test_ledger_property", "test_any_project", "test_widening_crash"),
+    *("test_any_history", "test_s3_lake", "test_service_crash", "test_ledger_property", "test_any_project"),
+    "test_widening_crash",
     *("test_rules", "test_demo_pages", "test_http_faults", "test_draft_roundtrip", "test_incremental", "test_demo_run"),
     *("test_uploads", "test_http_pull", "test_postgres_volume", "test_buckets", "test_service", "test_page_browser"),
     *("test_commerce_totals", "test_platform_alerts", "test_postgres", "test_releases", "test_relanding"),
