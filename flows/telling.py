@@ -1,5 +1,6 @@
 """Alerts in a run: what the project's rules find, batches held back, and the run's own failure."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,7 +24,7 @@ from reports.alerts import (
     new_alerts,
 )
 from reports.channels.channel import Channel, Message
-from reports.channels.choice import choose_channel
+from reports.channels.choice import alert_channels, choose_channel
 
 UNREACHABLE = ("address-invalid", "recipients-refused")  # the fault of an address, not of the channel
 
@@ -85,16 +86,15 @@ def _revealed(job: Job, names: Sequence[str]) -> Iterator[None]:
 
 
 def tell(job: Job, alerts: list[Alert]) -> None:
-    """Hands alerts to the channel, then writes down that people were told; raises DeliveryError when it takes none."""
+    """Hands alerts to channels, then writes down that people were told; raises DeliveryError where none took one."""
     job.findings.alerts += [_line(alert) for alert in alerts if alert.rule.sql]
-    channel = choose_channel(job.settings)
     telling = Telling(
         job.run.id, job.run.started_at, job.settings.mail_to, job.settings.currency, job.settings.timezone
     )
     for message in alert_messages(alerts, telling):
-        said = _send(job, channel, message)
-        job.run.note("alert-sent", message.subject, len(message.recipients), said=said)
-        job.findings.deliveries.append(said)
+        for said in _deliver(job, message):
+            job.run.note("alert-sent", message.subject, len(message.recipients), said=said)
+            job.findings.deliveries.append(said)
     for alert, row in zip(alerts, history_rows(alerts, job.run.started_at).to_pylist(), strict=True):
         told = {name: value for name, value in row.items() if name not in ("at", "rule")}
         job.run.note(
@@ -111,6 +111,27 @@ def tell(job: Job, alerts: list[Alert]) -> None:
 
 def _line(alert: Alert) -> str:
     return f"{alert.rule.header.title}: {alert.subject}: {alert.message}"
+
+
+def _deliver(job: Job, message: Message) -> list[str]:
+    """Hands a message to every channel and gives what they said; what is for one person goes to that person alone.
+
+    Told is what one channel has taken; another's failure is noted. Raises DeliveryError where none has taken it.
+    """
+    is_personal = message.instead is not None
+    channels = [choose_channel(job.settings)] if is_personal else alert_channels(job.settings, time.sleep)
+    said: list[str] = []
+    failures: list[DeliveryError] = []
+    for channel in channels:
+        try:
+            said.append(_send(job, channel, message))
+        except DeliveryError as error:
+            failures.append(error)
+    if not said:
+        raise failures[0]
+    for failure in failures:
+        job.run.note("alert-undelivered", message.subject, error=failure.message)
+    return said
 
 
 def _send(job: Job, channel: Channel, message: Message) -> str:

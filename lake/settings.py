@@ -25,6 +25,7 @@ from lake.store_settings import UNFIT_FOR_DUCKDB, StoreSettings, check_place, ex
 from lake.table_versions import Store
 
 MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?)?B", re.IGNORECASE)
+WEBHOOK = re.compile(r"https?://[^\s/]+\S*")
 CURRENCY = re.compile(r"[A-Z]{3}")
 FIVE_MINUTES, TEN_MINUTES, TWENTY_MINUTES = 300.0, 600.0, 1200.0
 
@@ -77,6 +78,15 @@ class Settings(StoreSettings):
     mail_to: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("data-team@localhost",), description="Who gets pages and alerts that name nobody."
     )
+    slack_webhook: SecretStr | None = Field(
+        default=None, description="Slack's incoming webhook that alerts are posted to."
+    )
+    teams_webhook: SecretStr | None = Field(
+        default=None, description="The webhook of a Teams workflow that alerts are posted to."
+    )
+    alert_webhook: SecretStr | None = Field(
+        default=None, description="Any other address that alerts are posted to, as JSON."
+    )
 
     serve_host: str = Field(default="127.0.0.1", description="Where the ingestion service listens.")
     serve_port: int = Field(default=8080, ge=0, le=65535, description="Its port; 0 takes any free one.")
@@ -117,6 +127,14 @@ class Settings(StoreSettings):
             return json.loads(given)
         except ValueError as error:
             raise ValueError(f"{given!r} is no list, e.g. 300,600 or [300, 600]") from error
+
+    @field_validator("slack_webhook", "teams_webhook", "alert_webhook")
+    @classmethod
+    def _webhook(cls, address: SecretStr | None) -> SecretStr | None:
+        text = "" if address is None else address.get_secret_value().strip()
+        if text and not WEBHOOK.fullmatch(text):
+            raise ValueError("this is no address that begins with https:// (it is not repeated here: it is a secret)")
+        return SecretStr(text) if text else None
 
     @field_validator("currency")
     @classmethod

@@ -54,7 +54,21 @@ def alert_message(alerts: Sequence[Alert], telling: Telling, recipients: tuple[s
         text=words,
         written_at=telling.at,
         delivery_key=delivery_key("alert", recipients, told),
+        facts=tuple(_fact(alert) for alert in alerts),
     )
+
+
+def _fact(alert: Alert) -> Mapping[str, object]:
+    """Gives an alert as data, under the names of `ops.alert_history`."""
+    return {
+        "rule": alert.rule.name,
+        "severity": alert.rule.header.severity,
+        "state": alert.state,
+        "about": alert.subject,
+        "message": alert.message,
+        "measured": alert.measured,
+        "threshold": alert.threshold,
+    }
 
 
 def _addressed(alerts: Sequence[Alert], telling: Telling, person: str | None, others: tuple[str, ...]) -> Message:

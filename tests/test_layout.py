@@ -30,7 +30,7 @@ EDGES = {
     "deltalake": "lake/table",  # tables.py, and what its commits carry
     "obstore": "lake/objects.py",
     "fastexcel": "lake/formats/excel.py",
-    "httpx": "lake/sources/",
+    "httpx": ("lake/sources/", "reports/channels/webhook.py"),
     "adbc_driver_manager": "lake/sources/database/",
     "adbc_driver_postgresql": "lake/sources/database/",
     "adbc_driver_sqlite": "lake/sources/database/",

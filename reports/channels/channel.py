@@ -26,7 +26,7 @@ class Message:
     instant in UTC. Two messages of one `delivery_key` are one message, however often it is handed over: its mail has
     the same Message-ID, its file in the outbox the same name. `instead` says that the recipients were read from data,
     so that their addresses are not to be repeated, and who gets the message where they cannot be reached; None: they
-    are named by the project.
+    are named by the project. `facts` is what it tells as data, for programs.
     """
 
     subject: str
@@ -38,6 +38,7 @@ class Message:
     images: Mapping[str, bytes] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
     instead: tuple[str, ...] | None = None
+    facts: tuple[Mapping[str, object], ...] = ()
 
 
 class Channel(Protocol):
