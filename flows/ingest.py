@@ -139,7 +139,7 @@ def land_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord | None:
     """Takes one batch through the raw gate: committed when it passes, held when it does not.
 
     When another run lands something in the same table meanwhile, the batch is judged anew at once; None when that was
-    this very batch. Raises CommitConflict when that has happened too often.
+    this very batch, or what has replaced it at its source. Raises CommitConflict when that has happened too often.
     """
     for _ in range(LANDING_ATTEMPTS):
         try:
@@ -157,13 +157,16 @@ def land_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord | None:
     )
 
 
-def _try_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
+def _try_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord | None:
     try:
         prepared = prepare(job.session, job.store, batch, job.run)
     except SourceError as error:
         if _is_decision(job, batch, error):
             _set_aside(job, batch, "refused", error.message)
         raise
+    if _is_overtaken(job, batch):
+        job.run.note("landing-overtaken", batch.contract.source, batch_id=batch.batch_id, origin=batch.delivery.origin)
+        return None
     show_candidate(job.session, prepared)
     gate = job.step(f"gate raw.{batch.contract.source}", gate_batch)(job, plan, prepared)
     reasons = [str(failure) for failure in gate.failures]
@@ -171,6 +174,20 @@ def _try_batch(job: Job, plan: Plan, batch: Batch) -> BatchRecord:
     if gate.passed and not reasons:
         return commit(job.store, prepared, job.run)
     return _set_aside(job, prepared.batch, "held", "; ".join(reasons))
+
+
+def _is_overtaken(job: Job, batch: Batch) -> bool:
+    """Says whether another run has landed what stands at the delivery's place now: that is the newer, and stays so.
+
+    Asked once the batch is judged: what lands from here on makes its commit fail, and it is asked again.
+    """
+    delivery, source = batch.delivery, batch.contract.source
+    mark = delivery.look()
+    if mark in (None, delivery.state):
+        return False
+    sweep_commits(job.session, job.store, [source], job.run)
+    landed = [record for record in find_batches(job.session, job.store, source) if record.status == "landed"]
+    return any((record.origin, record.file_state) == (delivery.origin, mark) for record in landed)
 
 
 def _settle_landed(delivery: Delivery) -> None:

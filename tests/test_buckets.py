@@ -217,6 +217,23 @@ def test_buckets_object_replaced_while_read_is_of_one_version(drop):
     source.close()
 
 
+def test_buckets_object_replaced_while_landing_does_not_take_the_place_of_what_replaced_it(drop):
+    """What another run has landed from the same place meanwhile is the newer, and the newest in raw."""
+    drop.put("drop/a.csv", "a1")
+    seen = []
+
+    def replace_and_land(event) -> None:
+        seen.append(event.kind)
+        if event.kind == "batch-judged" and seen.count("batch-judged") == 1:
+            drop.put("drop/a.csv", "a2")
+            assert take(drop.shop) is None
+
+    assert take(drop.shop, observers=(replace_and_land,)) is None
+    assert (landed(drop.shop), seen.count("landing-overtaken")) == (["a2"], 1)
+    assert take(drop.shop) is None
+    assert landed(drop.shop) == ["a2"]
+
+
 @contextmanager
 def amid_reading(target: Path, act: Callable[[], object]) -> Iterator[Callable[[], None]]:
     """Does something when the first megabyte of an object has come, and lets no more come before that is done.

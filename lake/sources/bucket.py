@@ -8,8 +8,8 @@ import fnmatch
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
 from lake.compression import compression_of
@@ -73,7 +73,13 @@ def object_deliveries(visit: Visit) -> Iterator[Delivery]:
         if not visit.has_decided(bucket.origin(each.key), each.tag):
             with brought(visit, bucket, each.key) as whole:
                 if whole is not None:
-                    yield from member_deliveries(visit, whole) if is_archive(Path(each.key)) else [whole]
+                    watched = replace(whole, look=partial(_tag, visit, bucket, each.key))
+                    yield from member_deliveries(visit, watched) if is_archive(Path(each.key)) else [watched]
+
+
+def _tag(visit: Visit, bucket: Bucket, key: str) -> str | None:
+    with bucket_faults(visit):
+        return bucket.objects.tag(key)
 
 
 def open_bucket(server: Server, secrets: Secrets) -> Bucket:

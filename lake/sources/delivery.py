@@ -48,6 +48,11 @@ def no_settling(_fate: Fate, _why: str | None) -> None:
     """Does nothing: most sources need not hear what became of a delivery."""
 
 
+def no_look() -> str | None:
+    """Tells nothing: most sources hand over what nobody else can replace meanwhile."""
+    return None
+
+
 @dataclass(frozen=True)
 class Delivery:
     """Bytes to land. `origin` is what `_source` will say.
@@ -55,7 +60,8 @@ class Delivery:
     `batch_id` None means that the content's digest is the id. `position` is where the source stands once this is in
     raw: it goes into the commit (watermark, offsets), and a source that has positions is landed strictly in order.
     `state` is the provider's mark of these bytes (None: the file's own). `settle` is told what became of the delivery,
-    after that is in the ledger; after a crash it is told by the next run that sees the delivery again.
+    after that is in the ledger; after a crash it is told by the next run that sees the delivery again. `look` gives the
+    provider's mark of what stands in the same place now, None where nothing can take the place of a delivery.
 
     `path` is what was received and what the archive keeps. For a member of an archive `inside` is the file taken out of
     it, which is what is read. `receipt` spares reading `path` for its digest once more. A delivery with a `fault` is
@@ -71,6 +77,7 @@ class Delivery:
     position: Mapping[str, str] = field(default_factory=dict)
     state: str | None = None
     settle: Callable[[Fate, str | None], None] = no_settling
+    look: Callable[[], str | None] = no_look
     inside: Path | None = None
     receipt: Receipt | None = None
     fault: SourceError | None = None
