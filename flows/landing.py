@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from flows.closing import close_run
 from flows.ingest import land_source, require_none_held
 from flows.job import Job, never, note_broken, open_job
-from flows.logbook import is_arrival
+from flows.logbook import IDLE_EVENTS
 from flows.outcome import Outcome
 from flows.planning import make_landing_plan
 from flows.steps import Step
@@ -57,6 +57,8 @@ def visit_sources(
     `known_failure` is no news. `may_wait` says that another look follows soon.
     Gives the outcome, None when there was no news, and the failure.
     """
+    noted: set[str] = set()  # `run.events` is only what has not been written down yet
+    run = replace(run, observers=(*run.observers, lambda event: noted.add(event.kind)))
     with open_job(project, settings, run, step, is_stopping) as job:
         try:
             failure = land_each(replace(job, may_wait=may_wait), sources, costs_little)
@@ -64,7 +66,7 @@ def visit_sources(
             close_run(job, bug, LANDING)
             raise
         is_told = failure is not None and str(failure) == known_failure
-        if not any(is_arrival(event) for event in run.events) and (failure is None or is_told):
+        if noted <= IDLE_EVENTS and (failure is None or is_told):
             return None, failure
         return close_run(job, None if is_told else failure, LANDING), failure
 

@@ -16,21 +16,22 @@ from tests.test_capture_faults import KILLED, SLOTS, kinds, when
 COPYING = "select count(*)::int from pg_stat_progress_copy"
 WAITING = "select count(*)::int from pg_stat_activity where wait_event_type = 'Lock' and query like %s"
 LONGEST_SECONDS = 60
+LINES = 2500  # of 32 kB
 
 
 @pytest.fixture
 def shop(database: Database, tmp_path: Path) -> Shop:
-    """A table of lines without key, of 29 MB, and its contract; a delivery is 8 MB, and 10 are on their way at most."""
+    """A table of lines without key, of 80 MB; a delivery is 30 MB, and Linux has 38 MB on their way at most."""
     made = make_shop(database, tmp_path)
     database.execute("create table lines (note text)", f"alter table lines owner to {REPLICATOR}")
     database.execute("alter table lines replica identity full")
-    made.capture("lines", {"note": "string"}, key=(), bytesPerBatch=8_000_000)
+    made.capture("lines", {"note": "string"}, key=(), bytesPerBatch=30_000_000)
     return made
 
 
 def fill(database: Database) -> None:
     """Fills the table with what the server cannot send before somebody takes it."""
-    database.execute("insert into lines select repeat(md5(n::text), 1000) from generate_series(1, 900) as n")
+    database.execute(f"insert into lines select repeat(md5(n::text), 1000) from generate_series(1, {LINES}) as n")
 
 
 @contextmanager
@@ -79,5 +80,5 @@ def test_capture_snapshot_lands_as_it_is_read_and_counts_when_it_is_whole(shop, 
     for is_anew in (False, True):
         events = shop.land("lines", anew=is_anew, observers=[when("batch-landed", look_and_cut)])
         assert kinds(events).count("snapshot-begun") == 2 and kinds(events).count("snapshot-taken") == 1
-        assert shop.current("count(*)", "lines") == [(900,)]
-    assert seen == [(1,), (0,), (1,), (900,)]
+        assert shop.current("count(*)", "lines") == [(LINES,)]
+    assert seen == [(1,), (0,), (1,), (LINES,)]

@@ -123,7 +123,7 @@ def test_cli_sql_prints_text_in_a_pipe(shop: Path) -> None:
         (["release", "show", "99"], 1, "[release-unknown]"),
         (["release", "resume"], 1, "[nothing-held]"),
         (["sql", "select 1", "--json", "--csv"], 2, "not both"),
-        (["release", "show", "zero"], 2, "not a valid integer"),
+        (["release", "show", "zero"], 2, "not a valid number of a release"),
         (["nonsense"], 2, "No such command"),
         (["draft", "nowhere.csv"], 2, "does not exist"),
     ],

@@ -8,14 +8,28 @@ from pathlib import Path
 
 import pytest
 
+from flows.landing import visit_sources
 from flows.outcome import Outcome
+from flows.steps import plain_step
 from lake.archive_places import archive_key
 from lake.contract import Column
 from lake.errors import ContractError
 from lake.odcs.reader import read_contract
+from lake.project import open_project
+from lake.run import begin_run
 from lake.table_versions import Store
 from lake.tables import read_version
-from tests.crash_parts import HEADER, at_write, copy_shop, deliver, first_write, lake_state, run_here, start_run
+from tests.crash_parts import (
+    HEADER,
+    at_write,
+    copy_shop,
+    deliver,
+    first_write,
+    lake_state,
+    run_here,
+    settings_of,
+    start_run,
+)
 from tests.landing_parts import SHOP, contract_with, land, raw_rows
 from tests.upload_parts import landed, take
 from tests.versions_parts import ask, contract_of, edit, simple_shop, sluice, sluice_said
@@ -236,3 +250,13 @@ def test_a_replacement_killed_while_it_lands_is_the_old_table_or_the_new(shop, t
         run(folder)
         assert lake_state(folder) == expected, place
     assert seen == {3, 2}
+
+
+def test_replace_a_visit_tells_what_has_landed_before_it_found_nothing_more(shop):
+    """What a run had written down already, looking for what had landed meanwhile, is news all the same."""
+    send(shop, TUESDAY)
+    send(shop, TUESDAY, name="z.csv")
+    outcome, failure = visit_sources(open_project(shop), settings_of(shop), begin_run("tester"), (), plain_step)
+    assert failure is None
+    assert outcome is not None
+    assert [found.batches for found in outcome.sources] == [1]

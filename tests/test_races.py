@@ -189,6 +189,7 @@ def test_races_processes_at_once_for_long(tmp_path, begun, where, expected) -> N
 def test_races_deliveries_while_two_loops_run(tmp_path, where) -> None:
     """Files arrive while two processes run again and again; in the end every order is in every mart once."""
     folder = begin_shop(_made(tmp_path / "lakes") / "shop", where, FIRST_FILE)
+    assert run_here(folder).is_ok  # from here on readers find both marts
     with readers_watching(tmp_path / "lakes", is_one_run=False):
         turns = 4
         for turn in range(turns):

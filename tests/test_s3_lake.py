@@ -112,7 +112,7 @@ def test_s3_lake_every_command_works_on_it(tmp_path: Path, s3_endpoint: str, cap
     shop.ok("maintain")
     assert shop.total() == Decimal("37.75")
     local = {path.name for path in (folder / "lake" / "data").iterdir()}
-    assert local <= {"lake.duckdb", "sluice.log", "outbox", "pages"}
+    assert local <= {".journal", "lake.duckdb", "sluice.log", "outbox", "pages"}
     with open_catalogue(folder / "lake" / "data" / "lake.duckdb", store) as client:
         assert client.sql("select sum(amount) from marts.daily_orders").fetchall() == [(Decimal("37.75"),)]
         assert client.sql("select count(*) from ops.audit_log").fetchall() > [(20,)]
