@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-import httpx
+from typing import TYPE_CHECKING
 
 from lake.errors import DeliveryError
 from reports.channels.channel import Message
+
+if TYPE_CHECKING:
+    import httpx
 
 ANSWER_SECONDS = 15.0
 WAITS = (1.0, 5.0)  # seconds before the second and the third try
@@ -51,21 +53,25 @@ class Webhook:
         return f"Sent '{message.subject}' to {self.name}."
 
     def _post(self, message: Message) -> None:
+        import httpx  # a tenth of a second that runs without a webhook need not pay
+
         headers = {"User-Agent": "sluice", "Idempotency-Key": message.delivery_key}
         try:
             answer = httpx.post(self.address, json=self.body(message), headers=headers, timeout=ANSWER_SECONDS)
         except httpx.TransportError as error:
-            raise self._unreachable(error) from None  # its own words may name the address
+            raise self._unreachable(
+                error, is_late=isinstance(error, httpx.TimeoutException)
+            ) from None  # its own words may name the address
         if not answer.is_success:
             raise self._refused(answer)
 
-    def _unreachable(self, error: httpx.TransportError) -> DeliveryError:
-        reason = "it did not answer in time" if isinstance(error, httpx.TimeoutException) else type(error).__name__
+    def _unreachable(self, error: "httpx.TransportError", *, is_late: bool) -> DeliveryError:
+        reason = "it did not answer in time" if is_late else type(error).__name__
         message = f"{self.name} cannot be reached: {reason}."
         cure = f"Check {self.setting} and the network; {NOT_SENT}"
         return _NotTakenError("webhook-unreachable", message, cure=cure, may_pass=True)
 
-    def _refused(self, answer: httpx.Response) -> DeliveryError:
+    def _refused(self, answer: "httpx.Response") -> DeliveryError:
         words = " ".join(answer.text.split())[:ANSWERED_LETTERS]
         if any(part in words for part in (self.address, answer.request.url.path) if len(part) > 1):
             words = ""  # it repeats what it was told
@@ -83,7 +89,7 @@ class _NotTakenError(DeliveryError):
         self.may_pass, self.asked_wait = may_pass, asked_wait
 
 
-def _asked_wait(answer: httpx.Response) -> float | None:
+def _asked_wait(answer: "httpx.Response") -> float | None:
     asked = answer.headers.get("Retry-After", "")
     return float(asked) if asked.isdecimal() else None
 
