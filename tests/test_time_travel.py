@@ -46,14 +46,15 @@ def test_sql_as_of_a_release_or_an_instant_shows_that_state_whole(two_releases, 
     monkeypatch.setenv("SLUICE_TIMEZONE", "Asia/Kolkata")
     second = published(two_releases, 2)
     before = second - timedelta(microseconds=1)
-    local = before.astimezone(ZoneInfo("Asia/Kolkata")).replace(tzinfo=None)
+    zone = ZoneInfo("Asia/Kolkata")
+    local = before.astimezone(zone).replace(tzinfo=None)
     for as_of, count in [
         ("1", 2),
         ("2", 4),
         (before.isoformat(), 2),
         (second.isoformat(), 4),
         (local.isoformat(), 2),
-        ((second + timedelta(days=1)).date().isoformat(), 4),
+        ((second.astimezone(zone) + timedelta(days=1)).date().isoformat(), 4),
     ]:
         counts = "select (select count(*) from raw.orders) as r, (select count(*) from staging.stg_orders) as s"
         assert ask(two_releases, counts, "--as-of", as_of) == [{"r": count, "s": count}], as_of
